@@ -1,0 +1,45 @@
+"""Everything Tastemaker raises on purpose, in one tree.
+
+A message is one line: what is wrong, what came, and what to do. The command line prints it and
+ends with status 2; the service answers with a 4xx.
+"""
+
+
+class TastemakerError(Exception):
+    """A mistake in what was asked, or in what was given; never a defect of ours."""
+
+
+class RecipeError(TastemakerError):
+    """A recipe that can't be read, or knobs that contradict one another."""
+
+
+class DataError(TastemakerError):
+    """A file that can't be read, or whose content can't be used."""
+
+
+class BundleError(TastemakerError):
+    """A bundle that is missing, damaged, or of a format this version doesn't know."""
+
+
+class UnknownItemError(TastemakerError):
+    """No item of the catalogue answers to that id or title."""
+
+
+class AmbiguousTitleError(TastemakerError):
+    """Several items answer equally well to that title.
+
+    Attributes:
+        candidates: the titles that tie, best first.
+    """
+
+    def __init__(self, message: str, candidates: list[str]) -> None:
+        super().__init__(message)
+        self.candidates = candidates
+
+
+class TrainingError(TastemakerError):
+    """Training can't start, or stopped without a usable model."""
+
+
+class TastemakerWarning(UserWarning):
+    """Something was decided on the user's behalf that they may want to know."""

@@ -1,0 +1,247 @@
+"""Every knob of Tastemaker: one TOML file, checked at the door, saved resolved in the bundle.
+
+Each table of the file is one class below; `Recipe.model_json_schema()` gives editors their schema.
+A recipe may name a `base` beside it and write only what differs.
+"""
+
+import contextlib
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tastemaker.errors import RecipeError
+
+
+class Role(StrEnum):
+    """What a column is to the model."""
+
+    ID = "id"
+    TITLE = "title"
+    CATEGORY = "category"
+    CATEGORIES = "categories"
+    NUMBER = "number"
+    DATE = "date"
+    TEXT = "text"
+    POPULARITY = "popularity"
+    USER = "user"
+    ITEM = "item"
+    TIME = "time"
+    WEIGHT = "weight"
+    IGNORED = "ignored"
+
+
+DateOrder = Literal["ymd", "dmy", "mdy"]
+
+
+class Table(BaseModel):
+    """One table of the recipe: immutable, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Column(Table):
+    """How one column is read. Inferred from the file, written into the bundle, overridable."""
+
+    name: str
+    """as in the file's header"""
+    role: Role
+    separator: str | None = None
+    """between the values of a `categories` column, e.g. "|" """
+    date_order: DateOrder | None = None
+    """how a `date` column writes its dates; needed only where the file leaves it open"""
+    decimal: Literal[".", ","] | None = None
+    """the decimal mark of a `number` or `popularity` column; the other mark groups digits"""
+
+
+class ColumnChoice(Table):
+    """What a person says of a column; whatever is left out is inferred."""
+
+    role: Role | None = None
+    separator: str | None = None
+    date_order: DateOrder | None = None
+    decimal: Literal[".", ","] | None = None
+
+
+class DataRecipe(Table):
+    """Where the data lie and how they are read; the `[data]` table."""
+
+    items: Path | None = None
+    interactions: Path | None = None
+    users: Path | None = None
+    columns: dict[str, ColumnChoice] = {}
+    """by column name, of any of the files: `[data.columns."Release Date"]`"""
+    max_rejected: float = Field(0.1, ge=0, le=1)
+    """share of a file's rows that may be unusable before reading stops"""
+
+
+class SplitRecipe(Table):
+    """How the past is parted from what should be found; the `[split]` table."""
+
+    strategy: Literal["auto", "global_time", "leave_one_out"] = "auto"
+    """auto: global_time where the log has a shared clock and enough people are seen on both sides
+    of the cut; else leave_one_out"""
+    test_share: float = Field(0.1, gt=0, lt=1)
+    """global_time: the newest share of events, held out"""
+
+
+class FeatureRecipe(Table):
+    """What a model sees of an item or a user beside the id; the `[features]` table."""
+
+    hash_rows: int = Field(1 << 16, ge=1 << 8, le=1 << 22)
+    """rows of the table that words and character n-grams are hashed into"""
+    ngrams: tuple[int, int] = (3, 5)
+    """shortest and longest character n-gram"""
+    max_text: int = Field(160, ge=8)
+    """words and n-grams kept of one text, the rarest first"""
+    buckets: int = Field(16, ge=2)
+    """quantile buckets of a number or a year"""
+    min_count: int = Field(2, ge=1)
+    """a category value seen less often is out of vocabulary"""
+
+
+class ContentRecipe(Table):
+    """The model of a catalogue alone: items matched by corrupted views; the `[content]` table."""
+
+    dim: int = Field(128, ge=2)
+    epochs: int = Field(12, ge=1)
+    batch_size: int = Field(512, ge=2)
+    learning_rate: float = Field(2e-3, gt=0)
+    temperature: float = Field(0.07, gt=0)
+    drop_words: float = Field(0.3, ge=0, lt=1)
+    drop_ngrams: float = Field(0.2, ge=0, lt=1)
+    drop_fields: float = Field(0.5, ge=0, lt=1)
+    tfidf_share: float = Field(0.5, ge=0, le=1)
+    """how much of the served similarity is plain n-gram TF-IDF, the rest being the tower's"""
+
+
+class HistoryRecipe(Table):
+    """The model of people's histories: query tower, softmax over items; the `[history]` table."""
+
+    dim: int = Field(64, ge=2)
+    hidden: tuple[int, ...] = (128,)
+    """widths of the layers between the history and the query vector"""
+    length: int = Field(50, ge=1)
+    """newest events that the query tower sees"""
+    order: Literal["auto", "time", "none"] = "auto"
+    """time: the label is the event after the history. none: any event, from all the others.
+    auto: time where the log has an order"""
+    item_features: bool = True
+    """add the item's metadata to its id embedding"""
+    epochs: int = Field(30, ge=1)
+    """at most; early stopping finds the number"""
+    patience: int = Field(3, ge=1)
+    """epochs without a better validation NDCG@10 before training stops"""
+    batch_size: int = Field(256, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    dropout: float = Field(0.3, ge=0, lt=1)
+
+
+class EvaluationRecipe(Table):
+    """What is measured; the `[evaluation]` table."""
+
+    k: int = Field(10, ge=1)
+    bootstrap: int = Field(1000, ge=100)
+    """resamples of the users behind an interval"""
+    max_users: int = Field(20_000, ge=1)
+    """users asked at most in the exam held while training, drawn by the seed"""
+
+
+class Recipe(Table):
+    """The whole recipe. Defaults are meant to be good: an empty file is a fine start."""
+
+    preset: Literal["default", "seed-content", "seed-softmax"] = "default"
+    """default: chosen by the data. The seeds reproduce two well-known tutorials as they stand"""
+    seed: int = Field(1, ge=0)
+    data: DataRecipe = DataRecipe()
+    split: SplitRecipe = SplitRecipe()
+    features: FeatureRecipe = FeatureRecipe()
+    content: ContentRecipe = ContentRecipe()
+    history: HistoryRecipe = HistoryRecipe()
+    evaluation: EvaluationRecipe = EvaluationRecipe()
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Recipe":
+        """Check plain values. Raises RecipeError with one line that names the key."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise RecipeError(_one_line(error)) from None
+
+    @classmethod
+    def read(cls, path: Path | None, settings: Iterable[str] = ()) -> "Recipe":
+        """A TOML file (with its `base`, if it names one) and `a.b=c` settings on top.
+
+        Paths inside `[data]` are taken from the recipe's own folder.
+        """
+        values: dict[str, Any] = {} if path is None else _read_toml(path, ())
+        for setting in settings:
+            values = _merged(values, _setting(setting))
+        return cls.of(values)
+
+
+def _read_toml(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in above:
+        raise RecipeError(f"{path} names itself as its base, by way of {above[-1].name}.")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"Can't read the recipe {path}: {_reason(error)}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path} is not valid TOML: {error}.") from None
+    data = values.get("data")
+    if isinstance(data, dict):
+        for key in ("items", "interactions", "users"):
+            if isinstance(data.get(key), str):
+                data[key] = str(path.parent / data[key])
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    return _merged(_read_toml(path.parent / str(base), (*above, path.resolve())), values)
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
+def _setting(text: str) -> dict[str, Any]:
+    """`a.b=c` as nested values; c is a TOML value, or else a plain string."""
+    name, equals, value = text.partition("=")
+    for right in (value, json.dumps(value, ensure_ascii=False)):
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(f"{name}{equals}{right}")
+    raise RecipeError(f"--set takes key=value, for example history.epochs=10; it got '{text}'.")
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    *tables, key = [str(part) for part in first["loc"]] or [""]
+    table = ".".join(tables)
+    if first["type"] == "extra_forbidden":
+        known = _keys_of(tables)
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else f" It knows {', '.join(known)}." if known else ""
+        return f"{f'[{table}]' if table else 'A recipe'} has no key '{key}'.{hint}"
+    name = f"{table}.{key}" if table else key
+    return f"{name} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+
+
+def _keys_of(tables: list[str]) -> list[str]:
+    model: Any = Recipe
+    for table in tables:
+        field = getattr(model, "model_fields", {}).get(table)
+        model = field.annotation if field else None
+    return list(getattr(model, "model_fields", {}))
