@@ -139,7 +139,9 @@ class HistoryRecipe(Table):
     """epochs without a better validation NDCG@10 before training stops"""
     batch_size: int = Field(256, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
-    dropout: float = Field(0.3, ge=0, lt=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
+    id_dropout: float = Field(0.1, ge=0, lt=1)
+    """share of items whose id is hidden in a step, so that their metadata learns to stand alone"""
 
 
 class EvaluationRecipe(Table):

@@ -1,0 +1,64 @@
+"""The command line: results to stdout, progress to stderr.
+
+Exit status 0: done. 1: the answer is no. 2: a mistake in what was asked or given, with one clear line.
+Nothing heavy is imported before a command runs, so that `--help` answers at once.
+"""
+
+import errno
+import os
+import sys
+
+import typer
+
+from tastemaker.cli import ask, data, demo, evaluate, train
+from tastemaker.errors import AmbiguousTitleError, TastemakerError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From one catalogue file, and a log of what people watched where there is one, to recommendations.",
+)
+app.add_typer(data.app, name="data")
+app.command("train")(train.train)
+app.command("recommend")(ask.recommend)
+app.command("similar")(ask.similar)
+app.command("evaluate")(evaluate.evaluate)
+app.command("demo")(demo.demo)
+
+
+def main() -> None:
+    """Entry point of the `tastemaker` command."""
+    # TensorFlow greets on stderr from C++; a person waiting for a progress bar needn't read that.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app()
+    except AmbiguousTitleError as error:
+        _complain(str(error))
+        for candidate in error.candidates:
+            print(f"  {candidate}", file=sys.stderr)
+        sys.exit(2)
+    except TastemakerError as error:
+        _complain(str(error))
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        _complain(_of_system(error))
+        sys.exit(2)
+    except MemoryError:
+        _complain("There is not enough memory for this.")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _complain("interrupted; nothing was written.")
+        sys.exit(130)
+
+
+def _complain(line: str) -> None:
+    print(f"tastemaker: {' '.join(line.split())}", file=sys.stderr)
+
+
+def _of_system(error: OSError) -> str:
+    what = "No space is left on the disk" if error.errno == errno.ENOSPC else error.strerror or str(error)
+    return f"{what}: {error.filename}" if error.filename else what

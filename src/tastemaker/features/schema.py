@@ -67,6 +67,16 @@ class Encoded:
     def size(self) -> int:
         return len(self.dense)
 
+    def without(self, ending: str) -> "Encoded":
+        """The same, less the fields whose name ends so."""
+        kept = [pair for pair in zip(self.fields, self.bags, strict=True) if not pair[0].name.endswith(ending)]
+        return Encoded(tuple(field for field, _ in kept), tuple(bag for _, bag in kept), self.dense)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to see: no table and no number."""
+        return not self.fields and not self.dense.shape[1]
+
     @property
     def table_size(self) -> int:
         """Rows of all tables laid one under the other."""

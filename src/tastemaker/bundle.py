@@ -1,0 +1,310 @@
+"""The wall between training and serving: one immutable folder, written by the one, read by the other.
+
+Nothing in it is executable and nothing is a pickle: Parquet, JSON, plain `.npy` arrays, LiteRT towers,
+and the Keras originals, which only a warm start ever opens. Every file is named with its sha256 in
+`manifest.json`, and a folder whose bytes differ isn't opened.
+"""
+
+import hashlib
+import io
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tastemaker.data.catalogue import Catalogue
+from tastemaker.data.interactions import Interactions
+from tastemaker.errors import BundleError, RecipeError
+from tastemaker.features.batches import Scale
+from tastemaker.features.text import Tfidf
+from tastemaker.recipe import Column, Recipe
+
+FORMAT = 1
+Floats = npt.NDArray[np.float32]
+
+ARRAYS = ("item_vectors", "item_inputs", "neighbour_vectors", "neighbour_queries", "popularity")
+TOWERS = ("query_tower", "item_tower")
+
+
+class Manifest(BaseModel):
+    """What the bundle is and where it came from; `manifest.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    kind: Literal["content", "history"]
+    """content: made from a catalogue alone. history: from what people did"""
+    recipe: dict[str, Any]
+    """every knob as it was, the columns' roles included"""
+    columns: dict[str, list[Column]]
+    """of items and, where there are any, users"""
+    history_length: int = 0
+    """newest events that the query tower sees"""
+    value_scale: dict[str, Any] = {}
+    """how strengths of events were standardised"""
+    is_ordered: bool = True
+    is_clock: bool = True
+    data: dict[str, Any]
+    """fingerprint and counts of what it was trained on"""
+    training: dict[str, Any] = {}
+    """epochs, seconds, what was chosen and why"""
+    metrics: dict[str, float] = {}
+    created: str
+    versions: dict[str, str]
+    files: dict[str, str] = {}
+    """sha256 of every other file"""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything that answering needs, and nothing that learns.
+
+    Attributes:
+        manifest: what it is.
+        catalogue: N items.
+        users: those with columns of their own, or None.
+        histories: what was known of people when it was trained; empty without users.
+        arrays: by name, see `ARRAYS`. `item_vectors` (N, D) is what query vectors meet; `item_inputs`
+            (N, Di) what the query tower sees of an item (absent: `item_vectors` without the last
+            column); `neighbour_vectors` (N, Dn) are compared for similar items, from the item's own
+            `neighbour_queries` (N, Dn) where the two differ; `popularity` (N,) higher is more.
+        towers: LiteRT models by name, see `TOWERS`.
+        originals: Keras files by name.
+        encoders: JSON of the fitted encoders, by "items" and "users".
+        tfidf: n-grams of the catalogue's texts, where similarity uses them.
+        evaluation: the report of the exam held while training, as JSON; None without one.
+        rejected: rows of the input that could not be used.
+    """
+
+    manifest: Manifest
+    catalogue: Catalogue
+    users: Catalogue | None
+    histories: Interactions
+    arrays: Mapping[str, Floats]
+    towers: Mapping[str, bytes] = field(default_factory=dict)
+    originals: Mapping[str, bytes] = field(default_factory=dict)
+    encoders: Mapping[str, Any] = field(default_factory=dict)
+    tfidf: Tfidf | None = None
+    evaluation: dict[str, Any] | None = None
+    rejected: pl.DataFrame | None = None
+    card: str = ""
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(**self.manifest.value_scale)
+
+    @property
+    def version(self) -> str:
+        """Short name of exactly this model."""
+        return hashlib.sha256(self.manifest.model_dump_json().encode()).hexdigest()[:12]
+
+    def save(self, path: Path | str) -> None:
+        """Write beside `path`, then rename into place; an older bundle there is replaced at the end.
+
+        Raises: BundleError when `path` can't be written or holds something that isn't a bundle.
+        """
+        path = Path(path)
+        check_target(path)
+        partial = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
+        try:
+            partial.mkdir(parents=True)
+            sums = {name: _write(partial / name, content) for name, content in self._files()}
+            manifest = self.manifest.model_copy(update={"files": sums})
+            _write(partial / "manifest.json", manifest.model_dump_json(indent=1).encode())
+            _replace(partial, path)
+        except OSError as error:
+            raise BundleError(
+                f"Can't write the bundle {path}: {error.strerror or error}. Nothing was changed there."
+            ) from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _files(self) -> Iterator[tuple[str, bytes]]:
+        yield "catalogue.parquet", _parquet(self.catalogue.frame)
+        if self.users is not None:
+            yield "users.parquet", _parquet(self.users.frame)
+        yield "histories.parquet", _parquet(_histories_frame(self.histories))
+        yield "encoders.json", json.dumps(self.encoders).encode()
+        for name, array in self.arrays.items():
+            yield f"{name}.npy", _npy(array)
+        for name, model in self.towers.items():
+            yield f"{name}.tflite", model
+        for name, model in self.originals.items():
+            yield f"{name}.keras", model
+        if self.tfidf is not None:
+            for name, array in self.tfidf.arrays().items():
+                yield f"tfidf/{name}.npy", _npy(array)
+        if self.evaluation is not None:
+            yield "evaluation.json", json.dumps(self.evaluation, indent=1).encode()
+        if self.rejected is not None and self.rejected.height:
+            yield "rejected.csv", self.rejected.write_csv().encode()
+        yield "card.md", self.card.encode()
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Bundle":
+        """Verify every file, then read what answering needs.
+
+        Raises: BundleError naming the first file that is missing, surplus or changed.
+        """
+        path = Path(path)
+        manifest = _read_manifest(path)
+        _verify(path, manifest.files)
+        items, users = (manifest.columns.get(name) for name in ("items", "users"))
+        catalogue = Catalogue(pl.read_parquet(path / "catalogue.parquet"), tuple(items or ()))
+        evaluation = path / "evaluation.json"
+        rejected = path / "rejected.csv"
+        return cls(
+            manifest=manifest,
+            catalogue=catalogue,
+            users=None if users is None else Catalogue(pl.read_parquet(path / "users.parquet"), tuple(users)),
+            histories=_histories(pl.read_parquet(path / "histories.parquet"), manifest),
+            arrays={
+                name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                for name in ARRAYS
+                if f"{name}.npy" in manifest.files
+            },
+            towers={
+                name: (path / f"{name}.tflite").read_bytes()
+                for name in TOWERS
+                if f"{name}.tflite" in manifest.files
+            },
+            originals=_Unread(path, [name for name in manifest.files if name.endswith(".keras")]),
+            encoders=json.loads((path / "encoders.json").read_bytes()),
+            tfidf=Tfidf.load(path / "tfidf") if "tfidf/idf.npy" in manifest.files else None,
+            evaluation=json.loads(evaluation.read_bytes()) if evaluation.exists() else None,
+            rejected=pl.read_csv(rejected, infer_schema=False) if rejected.exists() else None,
+            card=(path / "card.md").read_text(encoding="utf-8"),
+        )
+
+
+class _Unread(Mapping[str, bytes]):
+    """Verified files that are read when asked for: most answers never need them."""
+
+    def __init__(self, folder: Path, names: list[str]) -> None:
+        self._paths = {name.removesuffix(".keras"): folder / name for name in names}
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._paths[name].read_bytes()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+def check_target(path: Path) -> None:
+    """Refuse early what `save` would refuse late. Raises BundleError."""
+    if path.exists() and not (path / "manifest.json").is_file():
+        what = "a folder that isn't a bundle" if path.is_dir() else "a file"
+        raise BundleError(f"{path} is {what}; it stays as it is. Give a new name.")
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise BundleError(f"Can't write the bundle {path}: {parent} is not a folder that can be written to.")
+
+
+def _replace(partial: Path, path: Path) -> None:
+    if not path.exists():
+        partial.rename(path)
+        return
+    old = path.parent / f".{path.name}.{secrets.token_hex(4)}.old"
+    path.rename(old)
+    try:
+        partial.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(path: Path, content: bytes) -> str:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return hashlib.sha256(content).hexdigest()
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _npy(array: npt.NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        text = (path / "manifest.json").read_text(encoding="utf-8")
+        found = json.loads(text).get("format")
+    except FileNotFoundError:
+        what = "has no manifest.json" if path.is_dir() else "is not there" if not path.exists() else "is a file"
+        raise BundleError(f"{path} is not a bundle: it {what}. `tastemaker train … --out` makes one.") from None
+    except (OSError, ValueError, AttributeError) as error:
+        reason = f"it {'is a file' if isinstance(error, NotADirectoryError) else 'has an unreadable manifest.json'}"
+        raise BundleError(f"{path} is not a bundle: {reason}.") from None
+    if found != FORMAT:
+        raise BundleError(f"{path} has format {found!r}; this version reads format {FORMAT}. Train it anew.")
+    try:
+        manifest = Manifest.model_validate_json(text)
+        Recipe.of(manifest.recipe)
+    except (ValidationError, RecipeError) as error:
+        raise BundleError(f"{path}/manifest.json is damaged: {str(error).splitlines()[0]}") from None
+    return manifest
+
+
+def _verify(path: Path, files: Mapping[str, str]) -> None:
+    present = {str(p.relative_to(path)) for p in path.rglob("*") if not p.is_dir()} - {"manifest.json"}
+    for name in sorted(present | set(files)):
+        if name not in present:
+            raise BundleError(f"{path} is damaged: {name} is missing.")
+        if name not in files:
+            raise BundleError(f"{path} is damaged: {name} is not in its manifest.")
+        file = path / name
+        if file.is_symlink() or not file.is_file():
+            raise BundleError(f"{path} is damaged: {name} is not a plain file.")
+        with file.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != files[name]:
+                raise BundleError(f"{path} is damaged: {name} differs from what was written.")
+
+
+def _histories_frame(log: Interactions) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "user_id": pl.Series([log.user_ids[user] for user in log.users], dtype=pl.String),
+            "row": log.rows,
+            "time": log.times,
+            "weight": log.weights,
+        }
+    )
+
+
+def _histories(frame: pl.DataFrame, manifest: Manifest) -> Interactions:
+    names = frame["user_id"].unique(maintain_order=True)
+    place = {name: number for number, name in enumerate(names)}
+    users = np.array([place[name] for name in frame["user_id"]], np.int32)
+    return Interactions.from_events(
+        names.to_list(),
+        users,
+        frame["row"].to_numpy(),
+        frame["time"].to_numpy(),
+        frame["weight"].to_numpy(),
+        is_ordered=manifest.is_ordered,
+        is_clock=manifest.is_clock,
+    )

@@ -1,0 +1,77 @@
+"""Options that several commands share, and the files that answers are written to."""
+
+import csv
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tastemaker.errors import TastemakerError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BundlePath = Annotated[Path, typer.Argument(help="A bundle made by `tastemaker train`.", show_default=False)]
+Items = Annotated[Path | None, typer.Option(help="The catalogue: CSV, Parquet or JSON Lines.")]
+Interactions = Annotated[Path | None, typer.Option(help="The log: who touched what, and when.")]
+Users = Annotated[Path | None, typer.Option(help="What is known of users beside their ids.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A knob of the recipe, e.g. history.epochs=10."),
+]
+Length = Annotated[int, typer.Option("-k", help="Length of the list.", min=1)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Out = Annotated[Path | None, typer.Option(help="Write the lists here: a .csv or .parquet file.")]
+
+
+def ids_of(path: Path) -> list[str]:
+    """One id a line, exactly as it stands there."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise TastemakerError(f"{path} is not UTF-8 text: it should hold one id a line.") from None
+    except OSError as error:
+        raise TastemakerError(f"Can't read {path}: {error.strerror}.") from None
+    lines = text.split("\n")
+    ids = [line.removesuffix("\r") for line in lines]
+    while ids and not ids[-1]:
+        ids.pop()
+    if not ids:
+        raise TastemakerError(f"{path} is empty: it should hold one id a line.")
+    # An id with a comma, quote or newline in it may be written as CSV writes it.
+    if any(id.startswith('"') for id in ids):
+        return [row[0] for row in csv.reader(text.splitlines(keepends=True)) if row]
+    return ids
+
+
+def check_out(path: Path | None) -> None:
+    """Refuse a file name before any work is done for it."""
+    if path is None:
+        return
+    if path.suffix not in (".csv", ".parquet"):
+        raise TastemakerError(f"--out {path}: the name should end in .csv or .parquet.")
+    if path.is_dir():
+        raise TastemakerError(f"--out {path} is a folder: give a file name.")
+    if not path.absolute().parent.is_dir():
+        raise TastemakerError(f"--out {path}: there is no folder {path.parent}.")
+
+
+def write_lists(path: Path, frames: "Iterable[pl.DataFrame]") -> int:
+    """Write all frames into one file, whole or not at all. Returns the number of rows."""
+    import polars as pl
+
+    frame = pl.concat(frames)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        frame.write_csv(partial) if path.suffix == ".csv" else frame.write_parquet(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        raise TastemakerError(f"Can't write {path}: {error.strerror or error}.") from None
+    except pl.exceptions.ComputeError as error:
+        raise TastemakerError(f"Can't write {path}: {error}.") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return frame.height

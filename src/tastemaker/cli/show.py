@@ -1,0 +1,106 @@
+"""How things look in a terminal: slates as tables, long work as a bar."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tastemaker.progress import Progress, Report
+    from tastemaker.slate import Slate
+
+PLAIN_EVERY_S = 10.0
+"""Between two lines of progress where there is no terminal to draw a bar in."""
+
+
+def console() -> "Console":
+    """For results, on stdout; a pipe gets lines of 120."""
+    from rich.console import Console
+
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=120)
+
+
+def slate_table(slate: "Slate", heading: str) -> "Table":
+    """A slate as people read it."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(heading), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("", justify="right", style="dim")
+    table.add_column("title", overflow="fold")
+    if any(item.title != item.item_id for item in slate):
+        table.add_column("id", style="dim", overflow="fold")
+    table.add_column("score", justify="right")
+    table.add_column("why", style="dim", overflow="fold")
+    for item in slate:
+        ids = [escape(item.item_id)] if len(table.columns) == 5 else []
+        why = ", ".join(item.reasons) or item.source
+        table.add_row(str(item.rank), escape(item.title), *ids, f"{item.score:.3f}", escape(why))
+    return table
+
+
+@contextmanager
+def progress() -> Iterator["Report"]:
+    """Something to report progress to: a bar on a terminal's stderr, else a line now and then."""
+    if sys.stderr.isatty():
+        with _bars() as report:
+            yield report
+    else:
+        yield _Lines()
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._told = {"": 0.0}
+
+    def __call__(self, progress: "Progress") -> None:
+        now = time.monotonic()
+        last = self._told.get(progress.stage)
+        if last is not None and now - last < PLAIN_EVERY_S and progress.step < progress.steps:
+            return
+        self._told[progress.stage] = now
+        parts = [f"{progress.stage}: {progress.step:,} of {progress.steps:,}"]
+        if progress.loss is not None:
+            parts.append(f"loss {progress.loss:.4f}")
+        if progress.rate:
+            parts.append(f"{progress.rate:,.0f} examples/s")
+        if progress.note:
+            parts.append(progress.note)
+        print(", ".join(parts), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _bars() -> Iterator["Report"]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, object] = {}
+
+        def report(progress: "Progress") -> None:
+            if progress.stage not in tasks:
+                tasks[progress.stage] = bars.add_task(progress.stage, total=progress.steps, told="")
+            told = "" if progress.loss is None else f"loss {progress.loss:.4f}"
+            told += f"  {progress.rate:,.0f} examples/s" if progress.rate else ""
+            told += f"  {progress.note}" if progress.note else ""
+            bars.update(
+                tasks[progress.stage],  # type: ignore[arg-type]
+                completed=progress.step,
+                total=progress.steps,
+                told=told,
+            )
+
+        yield report

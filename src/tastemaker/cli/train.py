@@ -1,0 +1,48 @@
+"""`tastemaker train`: files in, a bundle out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tastemaker.cli import options
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.", show_default=False)],
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe file (TOML).")] = None,
+    items: options.Items = None,
+    interactions: options.Interactions = None,
+    users: options.Users = None,
+    settings: options.Settings = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train a model from files and write it as a bundle."""
+    import json
+
+    from tastemaker.bundle import check_target
+    from tastemaker.cli.show import console, progress
+    from tastemaker.data import read
+    from tastemaker.evaluation.report import Report
+    from tastemaker.recipe import Recipe
+    from tastemaker.training import train as learn
+
+    chosen = Recipe.read(recipe, settings or ())
+    check_target(out)
+    data = read(items, interactions, users, chosen.data)
+    screen = console()
+    if not as_json:
+        screen.print(data.report)
+    with progress() as report:
+        recommender = learn(data, chosen, report)
+    recommender.save(out)
+    bundle = recommender.bundle
+    if as_json:
+        told = bundle.manifest.model_dump(mode="json", include={"kind", "data", "training", "metrics"})
+        typer.echo(json.dumps(told | {"bundle": str(out), "evaluation": bundle.evaluation}, ensure_ascii=False))
+        return
+    if bundle.evaluation is not None:
+        screen.print(Report.from_json(bundle.evaluation))
+    if bundle.rejected is not None and bundle.rejected.height:
+        screen.print(f"{bundle.rejected.height:,} refused rows are in {out / 'rejected.csv'}")
+    screen.print(f"Wrote {out}: {bundle.manifest.kind} model of {bundle.catalogue.size:,} items.")

@@ -1,0 +1,63 @@
+"""What columns are called in the wild, best name first, in the plain form of `plain_name`."""
+
+import re
+
+
+def plain_name(name: str) -> str:
+    """`userId`, `User ID` and `//userID` are all `user_id`."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return re.sub(r"[^0-9a-z]+", "_", spaced.lower()).strip("_")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+ITEM_IDS = _names("""
+    item_id movie_id content_id product_id video_id show_id track_id song_id artist_id book_id article_id
+    news_id game_id anime_id business_id recipe_id parent_asin asin isbn sku id iid item movie product
+    video track song artist book article
+""")
+USER_IDS = _names("""
+    user_id user uid userid visitor_id visitorid visitor customer_id customer client_id account_id account
+    member_id member profile_id reviewer_id viewer_id subscriber_id person_id username user_name session_id
+    session
+""")
+TITLES = _names("""
+    title name movie_title item_title item_name product_name product_title show_title video_title track_name
+    song_title artist_name book_title original_title
+""")
+TIMES = _names("""
+    timestamp time datetime date ts event_time event_timestamp event_date created_at created watched_at
+    viewed_at rated_at played_at purchased_at order_date unix_review_time review_date
+""")
+# The first that is there counts: a strength as given, then time or plays, then stars.
+WEIGHTS = _names("""
+    weight watch_time watchtime watch_seconds watch_minutes watched_seconds watch_ratio play_count playcount
+    plays listen_count listens count duration minutes seconds hours quantity rating ratings score stars
+    overall
+""")
+POPULARITY = _names("""
+    popularity hours_viewed views view_count watch_count total_views plays play_count playcount streams
+    downloads sales sold num_ratings rating_count ratings_count vote_count votes num_votes listeners
+    purchases hours
+""")
+TEXTS = _names("""
+    description overview synopsis summary plot tagline abstract about body content text lyrics review
+""")
+LISTS = _names("""
+    genres genre tags keywords cast categories actors actor directors director
+    writers countries topics labels
+""")
+# Codes of kinds, even where they are written as numbers.
+KINDS_OF = _names("""
+    occupation gender sex country language type status category class brand color colour genre_id
+""")
+# Nothing a model could learn from, whatever the values look like.
+NEVER = _names("""
+    url link href image poster thumbnail homepage poster_path backdrop_path picture_url imdb_url website
+""")
+KNOWN = frozenset(
+    (*ITEM_IDS, *USER_IDS, *TITLES, *TIMES, *WEIGHTS, *POPULARITY, *TEXTS, *LISTS, *KINDS_OF, *NEVER)
+)
+"""Every name above: a first line that has one of them is a header."""

@@ -1,0 +1,131 @@
+"""From files to a `Dataset`: tables, roles, cleaning, in that order."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from tastemaker.data.catalogue import Catalogue
+from tastemaker.data.clean import clean_catalogue
+from tastemaker.data.clean_log import clean_interactions
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.report import FileReport, Kind, Report
+from tastemaker.data.roles import check_choices, choices_from, infer
+from tastemaker.data.tables import Source, Table, read_table
+from tastemaker.errors import DataError
+from tastemaker.recipe import ColumnChoice, DataRecipe, Role
+
+KINDS: tuple[Kind, ...] = ("items", "interactions", "users")  # also the order of a report
+DEFAULTS = DataRecipe.model_validate({})
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What happened: a catalogue, who touched what of it, and who they are.
+
+    Attributes:
+        items: the catalogue; where no items file was given, the items of the log.
+        interactions: None for a catalogue alone.
+        users: what is known of users beside their ids, or None. Neither all users of the log need
+            be in it nor the other way round.
+        report: how each file fared.
+    """
+
+    items: Catalogue
+    interactions: Interactions | None
+    users: Catalogue | None
+    report: Report
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the content: equal for the same data, however it was written down."""
+        digest = hashlib.sha256()
+        for catalogue in (self.items, self.users):
+            digest.update(b"\0catalogue")
+            for column in () if catalogue is None else catalogue.frame.iter_columns():
+                digest.update(f"\0{column.name}\0".encode())
+                digest.update(_column_bytes(column))
+        if self.interactions is not None:
+            digest.update(self.interactions.fingerprint.encode())
+            digest.update(self.interactions.weights.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def columns(self) -> dict[str, ColumnChoice]:
+        """What each column was taken for, as `DataRecipe.columns` says it."""
+        return choices_from(column for file in self.report.files for column in file.columns)
+
+
+def read(
+    items: Source | None = None,
+    interactions: Source | None = None,
+    users: Source | None = None,
+    recipe: DataRecipe = DEFAULTS,
+) -> Dataset:
+    """Read, repair and check what there is.
+
+    Args:
+        items: path or frame of the catalogue; None takes the recipe's path, as for the other two.
+            Without one, the items are those in the log.
+        interactions: path or frame of the log.
+        users: path or frame of what is known of users.
+        recipe: paths, roles of columns that differ from what would be inferred, and how much of a
+            file may be unusable.
+
+    Raises:
+        DataError: a file can't be read, or what is in it can't be used; one line says what to do.
+    """
+    sources: dict[Kind, Source | None] = {
+        "items": items if items is not None else recipe.items,
+        "interactions": interactions if interactions is not None else recipe.interactions,
+        "users": users if users is not None else recipe.users,
+    }
+    if sources["items"] is None and sources["interactions"] is None:
+        raise DataError("There is nothing to read: give a file of items, of interactions, or both.")
+    tables = {kind: read_table(source, kind) for kind, source in sources.items() if source is not None}
+    check_choices(recipe.columns, tables)
+    reports: list[FileReport] = []
+    catalogues: dict[Kind, Catalogue] = {}
+    for kind in ("items", "users"):
+        if kind in tables:
+            catalogues[kind], report = _catalogue(tables[kind], kind, recipe)
+            reports.append(report)
+    log: Interactions | None = None
+    if "interactions" in tables:
+        keys = {catalogue.id_column: _KEY_ROLES[kind] for kind, catalogue in catalogues.items()}
+        columns = infer(tables["interactions"], "interactions", recipe.columns, keys)
+        log, catalogues["items"], report = clean_interactions(
+            tables["interactions"], columns, catalogues.get("items"), recipe.max_rejected
+        )
+        reports.append(report)
+    reports.sort(key=lambda report: KINDS.index(report.kind))
+    return Dataset(catalogues["items"], log, catalogues.get("users"), Report(tuple(reports)))
+
+
+def read_log(
+    source: Source, items: Catalogue, columns: Mapping[str, ColumnChoice] | None = None
+) -> Interactions:
+    """A log alone, against a catalogue that is already known; events of other items are left out.
+
+    Raises:
+        DataError: the file can't be read, or no event of it is about an item of the catalogue.
+    """
+    table = read_table(source, "interactions")
+    check_choices(columns or {}, {"interactions": table})
+    roles = infer(table, "interactions", columns or {}, {items.id_column: Role.ITEM})
+    return clean_interactions(table, roles, items, max_rejected=1.0)[0]
+
+
+_KEY_ROLES: Mapping[Kind, Role] = {"items": Role.ITEM, "users": Role.USER}
+
+
+def _catalogue(table: Table, kind: Kind, recipe: DataRecipe) -> tuple[Catalogue, FileReport]:
+    columns = infer(table, kind, recipe.columns)
+    return clean_catalogue(table, columns, kind, recipe.max_rejected)
+
+
+def _column_bytes(series: pl.Series) -> bytes:
+    text = series.list.join("\x1f") if isinstance(series.dtype, pl.List) else series.cast(pl.String)
+    return "\x1e".join(text.fill_null("\0").to_list()).encode()

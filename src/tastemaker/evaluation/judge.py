@@ -1,0 +1,148 @@
+"""A recommender beside the baselines, on one honest fold: the table that every claim rests on."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tastemaker.data.catalogue import Catalogue, Rows
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.split import Fold, against, hold_out_last
+from tastemaker.data.titles import series_key
+from tastemaker.errors import DataError
+from tastemaker.evaluation.baselines import Baseline, Popularity, Random, Scores, Users, all_baselines
+from tastemaker.evaluation.exam import asked, compare, examine, examine_baselines
+from tastemaker.evaluation.report import Report
+
+if TYPE_CHECKING:
+    from tastemaker.recommend import Recommender
+
+NAME = "tastemaker"
+MIN_SERIES = 20
+"""Items with another season below which a catalogue can't be examined by its series."""
+
+
+def mark(
+    recommender: "Recommender",
+    fold: Fold,
+    split: str,
+    *,
+    k: int | None = None,
+    baselines: Sequence[Baseline] | None = None,
+) -> Report:
+    """Ask the recommender and the baselines for everyone's lists, and compare.
+
+    Args:
+        fold: its train teaches the baselines; the recommender must not have learnt from more.
+        split: a sentence on how the fold was made.
+        k: length of the lists; None for the recipe's.
+        baselines: None for all.
+    """
+    recipe = recommender.recipe
+    knobs, items = recipe.evaluation, recommender.catalogue.size
+    k = knobs.k if k is None else k
+    rng = np.random.default_rng(recipe.seed)
+    users = asked(fold, knobs.max_users, rng)
+    vectors = np.asarray(recommender.neighbours.vectors)
+    ours = examine(recommender, fold, k, items, name=NAME, users=users, vectors=vectors)
+    rivals = all_baselines(recipe.seed) if baselines is None else baselines
+    others, skipped = examine_baselines(rivals, fold, k, items, users=users, vectors=vectors)
+    return compare(
+        [ours, *others], rng, models=[NAME], split=split, skipped=skipped, resamples=knobs.bootstrap
+    )
+
+
+def judge(
+    recommender: "Recommender", log: Interactions, *, history: Interactions | None = None, k: int | None = None
+) -> Report:
+    """How well it foretells `log`, from what it knew.
+
+    People whom neither the bundle nor `history` knows can't be asked that way; where that is everybody,
+    their last event is to be found from their earlier ones.
+    """
+    known = recommender.bundle.histories
+    fold = against(known, log, history)
+    is_known = np.diff(fold.history.offsets) > 0
+    if (is_known & (np.diff(fold.targets.offsets) > 0)).any():
+        return mark(recommender, fold, "later events of people who are known, to be found from what was.", k=k)
+    fold = hold_out_last(log)
+    if not len(asked(fold)):
+        raise DataError("Nothing can be asked of this log: nobody in it has two events, or a known history.")
+    split = (
+        "leave_one_out: nobody in this log is known to the model, so each user's last event is to be "
+        "found from the earlier ones. The baselines have learnt from those, the model has not."
+    )
+    return mark(recommender, fold, split, k=k)
+
+
+def remembered(recommender: "Recommender") -> Report:
+    """The exam that was held while it was trained, before it was trained on everything."""
+    evaluation = recommender.bundle.evaluation
+    if evaluation is None:
+        raise DataError(
+            "No exam was held while this bundle was trained: there were too few events, or too few series. "
+            "Give a log of later events: tastemaker evaluate BUNDLE --test FILE."
+        )
+    return Report.from_json(evaluation)
+
+
+def series_fold(catalogue: Catalogue) -> Fold | None:
+    """A catalogue alone, put to the proof: from one season, find the others of its series.
+
+    Each item with siblings is a "user" whose history is that item. None where there are too few.
+    """
+    keys = np.unique([series_key(title) for title in catalogue.titles], return_inverse=True)[1]
+    order = np.argsort(keys, kind="stable").astype(np.int32)
+    starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    groups = [group for group in np.split(order, starts[1:]) if len(group) > 1]
+    queries: list[int] = [int(row) for group in groups for row in group]
+    if len(queries) < MIN_SERIES:
+        return None
+    siblings = [group[group != row] for group in groups for row in group]
+    names = catalogue.id_list(queries)
+    users = np.arange(len(queries), dtype=np.int32)
+    history = Interactions.from_events(names, users, np.array(queries, np.int32))
+    asked_for = np.repeat(users, [len(rows) for rows in siblings])
+    targets = Interactions.from_events(names, asked_for, np.concatenate(siblings).astype(np.int32))
+    return Fold(history.where(np.zeros(history.size, bool)), history, targets)
+
+
+def mark_catalogue(recommender: "Recommender") -> Report | None:
+    """The series exam beside chance, popularity and plain TF-IDF; None where there are too few series."""
+    fold = series_fold(recommender.catalogue)
+    if fold is None:
+        return None
+    split = "other seasons of the same series are to be found from one season; nobody watched anything yet."
+    popularity = np.asarray(recommender.bundle.arrays["popularity"])
+    rivals: list[Baseline] = [Random(recommender.recipe.seed), _Figure(popularity)]
+    tfidf = recommender.bundle.tfidf
+    if tfidf is not None:
+        rivals.append(_Tfidf(recommender))
+    return mark(recommender, fold, split, baselines=rivals)
+
+
+class _Figure(Popularity):
+    """Popularity by the catalogue's own figure, since there is no log to count."""
+
+    def __init__(self, figure: Scores) -> None:
+        self.figure = figure
+
+    def scores(self, history: Interactions, users: Users) -> Scores:
+        return np.repeat(self.figure[None], len(users), axis=0)
+
+
+class _Tfidf(Baseline):
+    """Plain character n-grams, without the network."""
+
+    name = "tfidf"
+
+    def __init__(self, recommender: "Recommender") -> None:
+        self.tfidf = recommender.bundle.tfidf
+
+    def fit(self, train: Interactions, items: int) -> "_Tfidf":
+        return self
+
+    def scores(self, history: Interactions, users: Users) -> Scores:
+        assert self.tfidf is not None
+        rows: Rows = np.array([history.of(int(user))[-1] for user in users], np.int32)
+        return self.tfidf.similarity(self.tfidf.matrix[rows])

@@ -1,0 +1,83 @@
+"""Why an item stands in a slate, in words that can be checked.
+
+"Because you watched X" is said of the history item without which the recommended one would score
+lowest: it is left out and the network asked again, so the reason is true of the model by its making.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.data.catalogue import PAD, Catalogue, Rows
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.titles import franchise_key, series_key
+from tastemaker.features.batches import Window, query_windows
+from tastemaker.recipe import Role
+
+if TYPE_CHECKING:
+    from tastemaker.recommend import Recommender
+
+Reasons = list[tuple[str, ...]]
+
+
+def because(recommender: "Recommender", log: Interactions, user: int, rows: Rows) -> Reasons:
+    """For each of `rows` (n,), the item of the history that lifts it most, if one does."""
+    scores = _scores_without_each(recommender, log, user, rows)  # (1 + H, n): all, then without each
+    if scores is None:
+        return [()] * len(rows)
+    lift = scores[0] - scores[1:]
+    history = query_windows(
+        log, np.array([user], np.int32), recommender.bundle.manifest.history_length, recommender.bundle.scale
+    ).rows[0]
+    titles = recommender.catalogue.titles
+    return [
+        (f"because of {titles[history[place]]}",) if lift[place, n] > 0 else ()
+        for n, place in enumerate(lift.argmax(axis=0))
+    ]
+
+
+def _scores_without_each(
+    recommender: "Recommender", log: Interactions, user: int, rows: Rows
+) -> npt.NDArray[np.float32] | None:
+    bundle = recommender.bundle
+    window = query_windows(log, np.array([user], np.int32), bundle.manifest.history_length, bundle.scale)
+    count = int((window.rows[0] != PAD).sum())
+    if not count or not len(rows):
+        return None
+    without = np.repeat(window.rows, count + 1, axis=0)
+    # Left out, the others keep their places, so that only the one item's absence is measured.
+    without[np.arange(1, count + 1), np.arange(count)] = PAD
+    variants = Window(without, np.repeat(window.values, count + 1, axis=0))
+    return recommender.score(variants, [log.user_ids[user]] * (count + 1), rows)
+
+
+def kinship(catalogue: Catalogue, row: int, rows: Rows) -> Reasons:
+    """What each of `rows` openly shares with `row`: series or franchise, then values of categories."""
+    titles = catalogue.titles
+    series, franchise = series_key(titles[row]), franchise_key(titles[row])
+    own = _values(catalogue, row)
+    reasons: Reasons = []
+    for other in rows:
+        shared: list[str] = []
+        if series_key(titles[other]) == series:
+            shared.append("same series")
+        elif franchise_key(titles[other]) == franchise:
+            shared.append("same franchise")
+        shared += [value for value in _values(catalogue, int(other)) if value in own]
+        reasons.append(tuple(shared))
+    return reasons
+
+
+def _values(catalogue: Catalogue, row: int) -> Sequence[str]:
+    """Category values that say something by themselves ("Korean"), not flags ("Yes")."""
+    values: list[str] = []
+    for name in catalogue.by_role(Role.CATEGORY, Role.CATEGORIES):
+        value = catalogue.frame[name][row]
+        found = [value] if isinstance(value, str) else list(value) if value is not None else []
+        values += [v for v in found if v.casefold() not in _FLAGS]
+    return values
+
+
+_FLAGS = {"yes", "no", "true", "false", "y", "n", "0", "1"}

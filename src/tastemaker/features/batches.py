@@ -1,0 +1,163 @@
+"""From a log to what the query tower sees: windows of history, cut the same way in training and serving.
+
+A window holds a user's newest events before one moment, newest first, so that position 0 always
+means "just now". Everything is cut lazily from the log's own arrays; nothing is copied per example.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.data.catalogue import PAD, Rows
+from tastemaker.data.interactions import Interactions
+
+Events = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+class Window(NamedTuple):
+    """What B queries know of their past.
+
+    rows: (B, T) int32 catalogue rows, newest first, PAD after the oldest.
+    values: (B, T) float32, the strength of each event as standardised by `Scale`; 0 in the padding.
+    """
+
+    rows: Rows
+    values: Floats
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Standardises the strength of events (ratings, seconds watched), fitted on the training log."""
+
+    mean: float = 0.0
+    deviation: float = 1.0
+    is_log: bool = False
+    """strengths that spread over powers of ten (play counts, seconds) are read as log(1 + x)"""
+
+    @classmethod
+    def fit(cls, weights: Floats) -> "Scale":
+        if not len(weights) or weights.min() == weights.max():
+            return cls(float(weights[0]) if len(weights) else 0.0)
+        is_log = bool(weights.min() >= 0 and weights.max() > 20 * max(float(np.median(weights)), 1e-9))
+        shown = np.log1p(weights) if is_log else weights
+        return cls(float(shown.mean()), float(shown.std()), is_log)
+
+    def apply(self, weights: Floats) -> Floats:
+        shown = np.log1p(np.maximum(weights, 0)) if self.is_log else weights
+        return ((shown - self.mean) / self.deviation).astype(np.float32)
+
+
+def windows(log: Interactions, ends: Events, starts: Events, length: int, scale: Scale) -> Window:
+    """The `length` newest of the events `[start, end)` of each query.
+
+    Args:
+        log: the events.
+        ends: (B,) positions in the log; the event at `end` itself is not seen.
+        starts: (B,) first position that belongs to the same user.
+        length: T.
+        scale: how strengths are standardised.
+    """
+    at = ends[:, None] - 1 - np.arange(length)  # (B, T)
+    is_event = at >= starts[:, None]
+    at = np.where(is_event, at, 0)
+    if not log.size:
+        return Window(np.full(at.shape, PAD, np.int32), np.zeros(at.shape, np.float32))
+    rows = np.where(is_event, log.rows[at], np.int32(PAD))
+    values = np.where(is_event, scale.apply(log.weights[at]), np.float32(0))
+    return Window(rows, values)
+
+
+def query_windows(log: Interactions, users: npt.NDArray[np.int32], length: int, scale: Scale) -> Window:
+    """What is known of `users` (B,) now: all they did, newest first."""
+    return windows(log, log.offsets[users + 1], log.offsets[users], length, scale)
+
+
+class Batch(NamedTuple):
+    """B training examples.
+
+    history: what came before the label (or, without order, what stands beside it).
+    labels: (B,) int32, the row to be found; never in `history`.
+    seen: (B, N) bool, rows that can't be the answer because the user has them already.
+    users: (B,) int32 positions in the log's `user_ids`.
+    """
+
+    history: Window
+    labels: Rows
+    seen: npt.NDArray[np.bool_]
+    users: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Every event with a history is an example: find it from what came before.
+
+    Attributes:
+        log: the training part only.
+        items: N.
+        length: T, newest events seen.
+        scale: for strengths.
+        in_order: whether the history is what came *before* the label. If not, it is everything else
+            of the same user, a random T of it.
+    """
+
+    log: Interactions
+    items: int
+    length: int
+    scale: Scale
+    in_order: bool
+
+    @property
+    def events(self) -> Events:
+        """Log positions that can be a label: not the first of a user, and not there before."""
+        starts = np.repeat(self.log.offsets[:-1], np.diff(self.log.offsets))
+        at = np.arange(self.log.size)
+        key = self.log.users.astype(np.int64) * self.items + self.log.rows
+        first = np.zeros(self.log.size, bool)
+        first[np.unique(key, return_index=True)[1]] = True
+        alone = np.repeat(np.diff(self.log.offsets) < 2, np.diff(self.log.offsets))
+        return np.flatnonzero(first & ~alone & ((at > starts) | (not self.in_order)))
+
+    def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
+        """Every example once, in a new order."""
+        events = rng.permutation(self.events)
+        for start in range(0, len(events), batch_size):
+            yield self.batch(events[start : start + batch_size], rng)
+
+    def batch(self, labels: Events, rng: np.random.Generator) -> Batch:
+        """The examples whose labels stand at the log positions `labels` (B,)."""
+        users = self.log.users[labels]
+        starts, stops = self.log.offsets[users], self.log.offsets[users + 1]
+        if self.in_order:
+            history = windows(self.log, labels, starts, self.length, self.scale)
+            seen = self._seen(starts, labels)
+        else:
+            history = self._others(labels, starts, stops, rng)
+            seen = self._seen(starts, stops)
+        rows = self.log.rows[labels]
+        seen[np.arange(len(labels)), rows] = False
+        return Batch(history, rows, seen, users)
+
+    def _seen(self, starts: Events, stops: Events) -> npt.NDArray[np.bool_]:
+        """(B, N) whether a row stands in `[start, stop)` of the log."""
+        counts = stops - starts
+        of = np.repeat(np.arange(len(starts)), counts)
+        at = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(starts, counts)
+        seen = np.zeros((len(starts), self.items), bool)
+        seen[of, self.log.rows[at]] = True
+        return seen
+
+    def _others(self, labels: Events, starts: Events, stops: Events, rng: np.random.Generator) -> Window:
+        """A random T of the user's events, without the label's row."""
+        rows = np.full((len(labels), self.length), PAD, np.int32)
+        values = np.zeros((len(labels), self.length), np.float32)
+        for b, (label, start, stop) in enumerate(zip(labels, starts, stops, strict=True)):
+            at = np.arange(start, stop)
+            at = at[self.log.rows[at] != self.log.rows[label]]
+            at = rng.permutation(at)[: self.length]
+            rows[b, : len(at)] = self.log.rows[at]
+            values[b, : len(at)] = self.scale.apply(self.log.weights[at])
+        return Window(rows, values)

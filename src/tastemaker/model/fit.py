@@ -1,0 +1,117 @@
+"""Runs Keras `fit` over our batches: progress, early stopping on a ranking metric, clean interruption."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tastemaker.errors import TrainingError
+from tastemaker.progress import Progress, Report
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Examples in a new order each epoch, drawn by (seed, epoch) so that a run can be repeated."""
+
+    def __init__(
+        self, examples: int, batch_size: int, seed: int, make: Callable[[Any, np.random.Generator], Any]
+    ) -> None:
+        super().__init__()
+        self.examples, self.batch_size, self.seed, self.make = examples, batch_size, seed, make
+        self.epoch = 0
+        self._shuffle()
+
+    def __len__(self) -> int:
+        return math.ceil(self.examples / self.batch_size)
+
+    def __getitem__(self, step: int) -> Any:
+        chosen = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+        return self.make(chosen, self.rng)
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        self.rng = np.random.default_rng([self.seed, self.epoch])
+        self.order = self.rng.permutation(self.examples)
+
+
+class _Tell(keras.callbacks.Callback):  # type: ignore[misc]
+    """Turns Keras's own events into ours, and stops when the loss is no number any more."""
+
+    def __init__(self, stage: str, batches: Batches, report: Report) -> None:
+        super().__init__()
+        self.stage, self.batches, self.report = stage, batches, report
+        self.note = ""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.started, self.done = time.perf_counter(), 0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        loss = float((logs or {}).get("loss", math.nan))
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"{self.stage}: the loss became {loss} at step {batch + 1} of epoch {self.batches.epoch + 1}. "
+                "Lower the learning rate (history.learning_rate or content.learning_rate)."
+            )
+        self.done += 1
+        if self.done % 10 == 0 or batch + 1 == len(self.batches):
+            rate = self.done * self.batches.batch_size / (time.perf_counter() - self.started)
+            steps = len(self.batches) * int(self.params["epochs"])
+            self.report(Progress(self.stage, self.done, steps, loss, rate, self.note))
+
+
+class _StopByRanking(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the epoch whose validation score is best, and stops when it is `patience` epochs past it."""
+
+    def __init__(self, validate: Callable[[], float], patience: int, tell: _Tell) -> None:
+        super().__init__()
+        self.validate, self.patience, self.tell = validate, patience, tell
+        self.scores: list[float] = []
+        self.best: Sequence[Any] = ()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        score = self.validate()
+        if not self.scores or score > max(self.scores):
+            self.best = self.model.get_weights()
+        self.scores.append(score)
+        self.tell.note = f"validation NDCG@10 {score:.4f}"
+        if len(self.scores) - self.best_epochs >= self.patience:
+            self.model.stop_training = True
+
+    @property
+    def best_epochs(self) -> int:
+        return int(np.argmax(self.scores)) + 1
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.model.set_weights(self.best)
+
+
+def fit(
+    model: keras.Model,
+    batches: Batches,
+    epochs: int,
+    *,
+    stage: str,
+    report: Report,
+    validate: Callable[[], float] | None = None,
+    patience: int = 3,
+) -> int:
+    """Train a compiled model; it ends with the weights of its best epoch.
+
+    Args:
+        validate: a score of the model as it stands, higher is better; None trains all `epochs`.
+    Returns: how many epochs the kept weights have seen.
+    Raises: TrainingError when the loss stops being a number.
+    """
+    tell = _Tell(stage, batches, report)
+    callbacks: list[Any] = [tell]
+    stop = None if validate is None else _StopByRanking(validate, patience, tell)
+    if stop:
+        callbacks.append(stop)
+    # Our own batches carry the order: Keras must not shuffle them again.
+    model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks)
+    return stop.best_epochs if stop else epochs

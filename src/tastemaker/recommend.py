@@ -1,0 +1,329 @@
+"""The stages in order, and nothing else: who asks → query → candidates → slate.
+
+The command line, the service and the evaluator all come through `Recommender`, so what is measured
+is what is served. Nothing here learns and nothing here needs TensorFlow.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.bundle import Bundle
+from tastemaker.data.catalogue import PAD, Rows
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.titles import series_key
+from tastemaker.errors import TastemakerError, UnknownItemError
+from tastemaker.explain import because, kinship
+from tastemaker.features.batches import Window, query_windows
+from tastemaker.features.encode import Encoder
+from tastemaker.features.schema import Encoded
+from tastemaker.features.users import encode_users
+from tastemaker.recipe import Recipe
+from tastemaker.retrieve.exact import Exact, Hits, best, joined
+from tastemaker.retrieve.neighbours import Neighbours
+from tastemaker.retrieve.tower import Tower
+from tastemaker.slate import Recommendation, Slate
+
+if TYPE_CHECKING:
+    from tastemaker.retrieve.find import TitleFinder
+
+Users = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+MEMORY = 0.9
+"""Of a catalogue alone, a mix of liked items: each event counts this much of the one after it."""
+
+BLOCK = 256
+"""Queries answered at once."""
+
+
+class Recommender:
+    """Answers from one bundle; many threads may ask at once.
+
+    Args:
+        bundle: made by `tastemaker.training`, or opened from a folder.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.catalogue = bundle.catalogue
+        self.recipe = Recipe.of(bundle.manifest.recipe)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Recommender":
+        """Open a bundle. Raises BundleError when it is missing or damaged."""
+        return cls(Bundle.open(path))
+
+    def save(self, path: Path | str) -> None:
+        """Write the bundle. Raises BundleError when that fails; an older one is then untouched."""
+        self.bundle.save(path)
+
+    # --- for a person -----------------------------------------------------------------------
+
+    def recommend(
+        self,
+        user_id: str | None = None,
+        history: Sequence[str] | None = None,
+        k: int = 10,
+        *,
+        interactions: Interactions | None = None,
+    ) -> Slate:
+        """What to show to one person next, known or not.
+
+        Args:
+            user_id: somebody of the log; one who isn't in it gets what is popular.
+            history: item ids, oldest first, instead of what the log knows.
+            k: at most so many items, fewer only where the catalogue runs out.
+            interactions: replaces the log of the bundle (see `read_interactions`).
+        Raises: TastemakerError when neither or both of user and history are given, or k is below 1.
+        """
+        _check_k(k)
+        if (user_id is None) == (history is None):
+            raise TastemakerError("recommend takes a user_id or a history, one of the two.")
+        if history is not None:
+            log, notes = self._log_of(history)
+            user: int | None = 0
+            query = f"a history of {len(history)}"
+        else:
+            log, notes = interactions or self.bundle.histories, ()
+            user = log.user(str(user_id))
+            query = f"user {user_id}"
+        if user is None or not len(log.of(user)):
+            why = f"{query} has no known history" if user_id is not None else "none of its items is known"
+            return self._popular(k, query, why if history is None or history else "it is empty", notes)
+        users = np.array([user], np.int32)
+        hits = self._search(log, users, k)
+        rows = hits.rows[0][hits.rows[0] != PAD]
+        reasons = because(self, log, user, rows)
+        return self._slate(hits, 0, self.bundle.manifest.kind, query, reasons, notes)
+
+    def recommend_many(
+        self, user_ids: Sequence[str], k: int = 10, *, interactions: Interactions | None = None
+    ) -> Iterator[Slate]:
+        """`recommend` for each of `user_ids`, in blocks and without reasons; the same lists."""
+        _check_k(k)
+        log = self.bundle.histories if interactions is None else interactions
+        known = [log.user(user_id) for user_id in user_ids]
+        for at in range(0, len(user_ids), BLOCK):
+            block = known[at : at + BLOCK]
+            ready = [user for user in block if user is not None and len(log.of(user))]
+            hits = self._search(log, np.array(ready, np.int32), k)
+            place = 0
+            for user_id, user in zip(user_ids[at : at + BLOCK], block, strict=True):
+                query = f"user {user_id}"
+                if user is None or not len(log.of(user)):
+                    yield self._popular(k, query, f"{query} has no known history")
+                else:
+                    yield self._slate(hits, place, self.bundle.manifest.kind, query)
+                    place += 1
+
+    def top(self, history: Interactions, users: Users, k: int) -> Rows:
+        """(B, k) int32 ranked rows for `users` of `history`, PAD where the catalogue ran out."""
+        rows = np.empty((len(users), k), np.int32)
+        has_history = np.diff(history.offsets)[users] > 0
+        if not has_history.all():
+            popular = np.repeat(self.bundle.arrays["popularity"][None], int((~has_history).sum()), axis=0)
+            rows[~has_history] = best(popular, k, [()] * len(popular)).rows
+        rows[has_history] = self._search(history, users[has_history], k).rows
+        return rows
+
+    def _search(self, log: Interactions, users: Users, k: int) -> Hits:
+        seen = [log.of(int(user)) for user in users]
+        window = query_windows(log, users, self._length, self.bundle.scale)
+        if self._tower is None:
+            return self._blended(window, k, seen)
+        return self._index.search(self.query_vectors(window, [log.user_ids[user] for user in users]), k, seen)
+
+    def query_vectors(self, window: Window, user_ids: Sequence[str]) -> Floats:
+        """(B, D) what `item_vectors` are compared with. Only for a bundle with a query tower."""
+        assert self._tower is not None
+        inputs = self._inputs[np.maximum(window.rows, 0)] * (window.rows >= 0)[..., None]
+        arrays: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int32]] = {
+            "history": np.asarray(inputs, np.float32),
+            "present": (window.rows >= 0).astype(np.float32),
+            "value": window.values,
+        }
+        if self.bundle.users is not None and self._user_features is not None:
+            who, features = self.bundle.users.rows(user_ids), self._user_features
+            arrays |= {
+                "user_ids": features.joined.ids[who],
+                "user_weights": features.joined.weights[who],
+                "user_dense": features.dense[who],
+            }
+        blocks = [
+            self._tower(**{name: array[at : at + BLOCK] for name, array in arrays.items()})
+            for at in range(0, len(window.rows), BLOCK)
+        ]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self._index.vectors.shape[1]), np.float32)
+
+    def score(self, window: Window, user_ids: Sequence[str], rows: Rows) -> Floats:
+        """(B, n) scores of the same `rows` (n,) for each of B histories, as they would be ranked by."""
+        if self._tower is None:
+            return self.neighbours.scores(np.maximum(window.rows, 0), _memory(window))[:, rows]
+        return np.asarray(self.query_vectors(window, user_ids) @ self._index.vectors[rows].T)
+
+    def _blended(self, window: Window, k: int, seen: Sequence[Rows]) -> Hits:
+        rows, weights = np.maximum(window.rows, 0), _memory(window)
+        blocks = [
+            best(self.neighbours.scores(rows[at : at + BLOCK], weights[at : at + BLOCK]), k, seen[at : at + BLOCK])
+            for at in range(0, len(rows), BLOCK)
+        ]
+        return joined(blocks, k)
+
+    def _popular(self, k: int, query: str, why: str, notes: tuple[str, ...] = ()) -> Slate:
+        hits = best(np.array(self.bundle.arrays["popularity"][None]), k, [()])
+        return self._slate(hits, 0, f"popularity: {why}", query, notes=notes)
+
+    def _log_of(self, history: Sequence[str]) -> tuple[Interactions, tuple[str, ...]]:
+        rows = self.catalogue.rows(map(str, history))
+        unknown = [str(id) for id, row in zip(history, rows, strict=True) if row == PAD]
+        notes = (f"not in the catalogue, left out: {', '.join(map(repr, unknown))}",) if unknown else ()
+        rows = rows[rows != PAD]
+        return Interactions.from_events([""], np.zeros(len(rows), np.int32), rows, is_ordered=True), notes
+
+    # --- for an item ------------------------------------------------------------------------
+
+    def similar(
+        self, title: str | None = None, k: int = 10, *, item_id: str | None = None, all_seasons: bool = False
+    ) -> Slate:
+        """Items like one item.
+
+        Args:
+            title: what a person typed; spelling mistakes are forgiven, either language will do.
+            k: at most so many.
+            item_id: instead of a title, exactly as in the file.
+            all_seasons: list every season of a series. Otherwise each series stands there once, and the
+                asked item's own not at all.
+        Raises: UnknownItemError when nothing answers to it, AmbiguousTitleError when several do.
+        """
+        _check_k(k)
+        if (title is None) == (item_id is None):
+            raise TastemakerError("similar takes a title or an item_id, one of the two.")
+        row = self.row(item_id) if item_id is not None else self.find(str(title))
+        return self._similar(row, k, all_seasons)
+
+    def similar_many(
+        self, item_ids: Sequence[str], k: int = 10, *, all_seasons: bool = False
+    ) -> Iterator[tuple[str, Slate]]:
+        """`similar` for each id, with the id. Raises UnknownItemError before the first answer."""
+        _check_k(k)
+        for item_id, row in [(item_id, self.row(item_id)) for item_id in item_ids]:
+            yield item_id, self._similar(row, k, all_seasons)
+
+    def row(self, item_id: str) -> int:
+        """The catalogue row of an id. Raises UnknownItemError."""
+        row = int(self.catalogue.rows([item_id])[0])
+        if row == PAD:
+            raise UnknownItemError(f"No item has the id {item_id!r}. `similar` with a title searches by name.")
+        return row
+
+    def find(self, title: str) -> int:
+        """The catalogue row that a title means; an id is taken for itself. Raises UnknownItemError, AmbiguousTitleError."""
+        row = int(self.catalogue.rows([title])[0])
+        return self._finder.find(title) if row == PAD else row
+
+    def _similar(self, row: int, k: int, all_seasons: bool) -> Slate:
+        scores = self.neighbours.scores(np.array([[row]], np.int32), np.ones((1, 1), np.float32))
+        query = self.catalogue.titles[row]
+        if all_seasons:
+            hits = best(scores, k, [[row]])
+        else:
+            series = self._series
+            scores[0, series == series[row]] = -np.inf
+            hits = self._one_per_series(best(scores, min(self.catalogue.size, 8 * k + 64), [()]), k)
+            if len(hits.rows[0]) < k:
+                hits = self._one_per_series(best(scores, self.catalogue.size, [()]), k)
+        rows = hits.rows[0][hits.rows[0] != PAD]
+        return self._slate(hits, 0, self.bundle.manifest.kind, query, kinship(self.catalogue, row, rows))
+
+    def _one_per_series(self, hits: Hits, k: int) -> Hits:
+        rows = hits.rows[0][hits.rows[0] != PAD]
+        _, first = np.unique(self._series[rows], return_index=True)
+        kept = np.sort(first)[:k]
+        return Hits(hits.rows[:, kept], hits.scores[:, kept])
+
+    # --- shared -----------------------------------------------------------------------------
+
+    def _slate(
+        self,
+        hits: Hits,
+        query: int,
+        source: str,
+        asked: str,
+        reasons: Sequence[tuple[str, ...]] = (),
+        notes: tuple[str, ...] = (),
+    ) -> Slate:
+        found = hits.rows[query] != PAD
+        rows, scores = hits.rows[query][found], hits.scores[query][found]
+        ids, titles = self.catalogue.ids, self.catalogue.titles
+        return Slate(
+            tuple(
+                Recommendation(ids[row], titles[row], float(score), rank, source, why)
+                for rank, (row, score, why) in enumerate(zip(rows, scores, reasons or [()] * len(rows), strict=True), 1)
+            ),
+            asked,
+            notes,
+        )
+
+    @cached_property
+    def _tower(self) -> Tower | None:
+        model = self.bundle.towers.get("query_tower")
+        return None if model is None else Tower(model)
+
+    @cached_property
+    def _index(self) -> Exact:
+        return Exact(np.asarray(self.bundle.arrays["item_vectors"]))
+
+    @cached_property
+    def _inputs(self) -> Floats:
+        """(N, Di) what the query tower sees of an item."""
+        given = self.bundle.arrays.get("item_inputs")
+        return np.asarray(self.bundle.arrays["item_vectors"][:, :-1] if given is None else given)
+
+    @property
+    def _length(self) -> int:
+        return self.bundle.manifest.history_length
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        arrays = self.bundle.arrays
+        vectors = np.asarray(arrays["neighbour_vectors"])
+        queries = np.asarray(arrays.get("neighbour_queries", vectors))
+        share = self.recipe.content.tfidf_share if self.bundle.tfidf is not None else 0.0
+        return Neighbours(vectors, queries, self.bundle.tfidf, share)
+
+    @cached_property
+    def _user_features(self) -> Encoded | None:
+        encoder = self.bundle.encoders.get("users")
+        if encoder is None or self.bundle.users is None:
+            return None
+        return encode_users(Encoder.from_json(encoder), self.bundle.users)
+
+    @cached_property
+    def _finder(self) -> "TitleFinder":
+        from tastemaker.retrieve.find import TitleFinder
+
+        return TitleFinder(self.catalogue.titles)
+
+    @cached_property
+    def _series(self) -> npt.NDArray[np.int64]:
+        """(N,) a number a series, shared by its seasons."""
+        keys = [series_key(title) for title in self.catalogue.titles]
+        return np.unique(keys, return_inverse=True)[1]
+
+
+def _memory(window: Window) -> Floats:
+    """(B, T) how much each event of a window counts; each row sums to 1, or 0 where it is empty."""
+    weights = np.where(window.rows >= 0, MEMORY ** np.arange(window.rows.shape[1]), 0).astype(np.float32)
+    return np.asarray(weights / np.maximum(weights.sum(1, keepdims=True), 1e-9), np.float32)
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise TastemakerError(f"k is {k}: a list needs room for one item at least.")
+
+

@@ -1,0 +1,140 @@
+"""What a person typed becomes a row: titles in either language, with typos, without season or year."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from rapidfuzz import fuzz, process
+
+from tastemaker.data.titles import (
+    halves,
+    names,
+    native_half,
+    normalised,
+    season_number,
+    series_key,
+    uninverted,
+    without_season,
+    without_year,
+)
+from tastemaker.errors import AmbiguousTitleError, UnknownItemError
+
+CLOSE = 75.0
+"""Least similarity (rapidfuzz's ratio, 0 to 100) of a typo: one letter lost in four is still close."""
+HINT = 40.0
+"""Least similarity worth naming when nothing is close."""
+TIE = 2.0
+"""Similarities nearer than this are a tie."""
+SHOWN = 10
+"""Candidates named when asking back, at most."""
+
+
+class TitleFinder:
+    """Finds the one row a title means.
+
+    The first of these that answers wins: the title as it stands; one of its names (a half, an alias);
+    its name without season and year; the words typed, as the beginning of a name, then anywhere in
+    it; the nearest spelling. Several seasons of one series are one answer, their first. Several
+    series are a tie, and the caller is asked back.
+    """
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        """Args: titles: (N,) as shown to people. Indexed when first asked for."""
+        self.titles = titles
+
+    def find(self, typed: str) -> int:
+        """The row that `typed` means.
+
+        Raises:
+            AmbiguousTitleError: it fits several series equally well.
+            UnknownItemError: nothing is near it.
+        """
+        key = normalised(typed)
+        rows = self._literal.get(typed.strip().casefold()) or self._names.get(key) or self._bare.get(key)
+        return self._one(typed, rows or self._by_words(key) or self._by_spelling(typed, key))
+
+    @cached_property
+    def _literal(self) -> dict[str, list[int]]:
+        return _index((title.strip().casefold(), row) for row, title in enumerate(self.titles))
+
+    @cached_property
+    def _names(self) -> dict[str, list[int]]:
+        return _index((normalised(name), row) for row, title in enumerate(self.titles) for name in names(title))
+
+    @cached_property
+    def _bare(self) -> dict[str, list[int]]:
+        """Names of series and films, in either language, upright, without season and year."""
+        return _index(
+            (normalised(uninverted(without_year(without_season(half)))), row)
+            for row, title in enumerate(self.titles)
+            for half in halves(title)
+        )
+
+    @cached_property
+    def _keys(self) -> list[str]:
+        return list(self._names.keys() | self._bare.keys())
+
+    @cached_property
+    def _all_keys(self) -> str:
+        return "\n".join(f" {key} " for key in self._keys)
+
+    def _rows(self, keys: Iterable[str]) -> list[int]:
+        return sorted({row for key in keys for row in (*self._names.get(key, ()), *self._bare.get(key, ()))})
+
+    def _by_words(self, key: str) -> list[int]:
+        if f" {key} " not in self._all_keys or (len(key) < 3 and key.isascii()):  # "it" is in too many names
+            return []
+        begins = [name for name in self._keys if name.startswith(f"{key} ")]
+        return self._rows(begins or (name for name in self._keys if f" {key} " in f" {name} "))
+
+    def _by_spelling(self, typed: str, key: str) -> list[int]:
+        near = process.extract(key, self._keys, scorer=fuzz.ratio, limit=SHOWN, score_cutoff=CLOSE)
+        if near:
+            return self._rows(name for name, similarity, _ in near if similarity > near[0][1] - TIE)
+        far = process.extract(key, self._keys, scorer=fuzz.ratio, limit=3, score_cutoff=HINT)
+        nearest = [self.titles[self._first(self._rows([name]))] for name, _, _ in far]
+        hint = " The nearest are " + ", ".join(f"'{title}'" for title in dict.fromkeys(nearest)) + "."
+        raise UnknownItemError(f"No title is like '{typed}'.{hint if nearest else ''}")
+
+    def _one(self, typed: str, rows: list[int]) -> int:
+        series = self._series(rows)
+        if len(series) == 1:
+            return self._first(series[0])
+        candidates = [self.titles[self._first(same)] for same in series]
+        shown = "; ".join(candidates[:SHOWN]) + (" …" if len(candidates) > SHOWN else "")
+        raise AmbiguousTitleError(
+            f"'{typed}' could be any of {len(candidates)} titles: {shown}. Give the whole title.", candidates
+        )
+
+    def _series(self, rows: list[int]) -> list[list[int]]:
+        """`rows` by series, in order of their first row.
+
+        Two series may share an English name and differ in the native one: Kingdom // 킹덤, Kingdom //
+        キングダム. Seasons write the native name in many ways, so only its beginning is compared.
+        """
+        found: dict[str, dict[str, list[int]]] = defaultdict(dict)
+        for row in rows:
+            title = self.titles[row]
+            natives = found[series_key(title)]
+            native = normalised(native_half(title) or "")[:2]
+            if not native and natives:
+                native = next(iter(natives))
+            elif native and "" in natives:
+                natives[native] = natives.pop("")
+            natives.setdefault(native, []).append(row)
+        return [same for natives in found.values() for same in natives.values()]
+
+    def _first(self, rows: Iterable[int]) -> int:
+        """The earliest season present; a title without a number comes before."""
+        return min(rows, key=lambda row: (season_number(self.titles[row]) or 0, row))
+
+
+def _index(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    """Rows by key, each row once."""
+    index: dict[str, list[int]] = {}
+    for key, row in pairs:
+        rows = index.setdefault(key, [])
+        if key and (not rows or rows[-1] != row):
+            rows.append(row)
+    index.pop("", None)
+    return index

@@ -1,0 +1,55 @@
+"""Items like an item: vectors learnt by a model, blended with plain n-gram TF-IDF of the texts.
+
+Takes rows and their weights, gives a score for every item. TF-IDF is there because a shared name is
+the best evidence of kinship that a catalogue alone holds, and no small network matches strings as well.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from tastemaker.data.catalogue import Rows
+from tastemaker.features.text import Tfidf
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """How alike items are.
+
+    Attributes:
+        vectors: (N, D) float32 of the items to be found.
+        queries: (N, D) float32 of the items asked from; mostly the same array.
+        tfidf: of the N texts, or None.
+        tfidf_share: its part in the score, 0 to 1; the rest is the dot product of the vectors.
+    """
+
+    vectors: Floats
+    queries: Floats
+    tfidf: Tfidf | None = None
+    tfidf_share: float = 0.0
+
+    def scores(self, rows: Rows, weights: Floats) -> Floats:
+        """Likeness to a weighted mix of items.
+
+        Args:
+            rows: (B, H) int32; a PAD needs weight 0.
+            weights: (B, H) float32.
+        Returns: (B, N) float32.
+        """
+        mixed = np.einsum("bh,bhd->bd", weights, self.queries[rows])
+        scores = mixed @ self.vectors.T
+        if self.tfidf is None or not self.tfidf_share:
+            return np.asarray(scores, np.float32)
+        texts = self.tfidf.similarity(self._mixed_texts(self.tfidf, rows, weights))
+        return np.asarray((1 - self.tfidf_share) * scores + self.tfidf_share * texts, np.float32)
+
+    def _mixed_texts(self, tfidf: Tfidf, rows: Rows, weights: Floats) -> sparse.csr_array:
+        queries, places = np.nonzero(weights)
+        mix = sparse.csr_array(
+            (weights[queries, places], (queries, rows[queries, places])), shape=(len(rows), tfidf.matrix.shape[0])
+        )
+        return sparse.csr_array(mix @ tfidf.matrix)

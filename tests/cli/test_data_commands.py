@@ -1,0 +1,50 @@
+import json
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from tastemaker.cli.data import app
+from tastemaker.errors import DataError
+
+run = CliRunner().invoke
+
+
+def test_check_prints_the_roles_and_the_counts(written, tmp_path):
+    items = written("item_id,title,genres\na,A,x|y\nb,B,y|z\n")
+    done = run(app, ["check", "--items", str(items), "--rejected", str(tmp_path / "no.csv")])
+    assert done.exit_code == 0
+    assert "separated by '|'" in done.stdout
+    assert "2 items" in done.stdout
+    assert not (tmp_path / "no.csv").exists()
+
+
+def test_check_writes_what_it_refused_and_says_where(written, tmp_path):
+    rows = "".join(f"i{n},title {n}\n" for n in range(20))
+    items = written(f"item_id,title\n{rows}bad\n")
+    done = run(app, ["check", "--items", str(items), "--rejected", str(tmp_path / "r.csv"), "--json"])
+    report = json.loads(done.stdout)
+    assert (report["items"], report["files"][0]["rows"]["rejected"]) == (20, 1)
+    assert pl.read_csv(tmp_path / "r.csv")["line"].to_list() == [22]
+    assert "1 refused row" in done.stderr
+
+
+def test_check_takes_a_recipe_and_settings(written):
+    written("item_id,on\na,01/02/2023\nb,03/04/2023\n", "items.csv")
+    recipe = written('[data]\nitems = "items.csv"\n', "recipe.toml")
+    refusal = run(app, ["check", str(recipe)])
+    assert isinstance(refusal.exception, DataError)
+    done = run(app, ["check", str(recipe), "--set", 'data.columns."on".date_order=mdy'])
+    assert "mdy" in done.stdout
+
+
+def test_convert_writes_tables_and_names_them(tmp_path, example_data):
+    done = run(app, ["convert", "movielens", str(example_data), "--out", str(tmp_path)])
+    assert done.exit_code == 0
+    assert "100,004 rows" in done.stdout
+    assert pl.read_parquet(tmp_path / "items.parquet").height == 9125
+
+
+@pytest.mark.parametrize("command", ["check", "convert"])
+def test_help_needs_no_heavy_module(command):
+    assert run(app, [command, "--help"]).exit_code == 0

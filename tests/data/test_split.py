@@ -1,0 +1,216 @@
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tastemaker.data import split
+from tastemaker.data.interactions import Interactions
+from tastemaker.errors import DataError
+from tastemaker.recipe import SplitRecipe
+
+
+def log_of(events, users=None, **kinds):
+    """A log of (user, row, time) triples."""
+    users = users or 1 + max((user for user, _, _ in events), default=0)
+    columns = np.array(events, float).reshape(len(events), 3)
+    return Interactions.from_events(
+        [f"u{user}" for user in range(users)],
+        columns[:, 0].astype(np.int32),
+        columns[:, 1].astype(np.int32),
+        columns[:, 2],
+        **kinds,
+    )
+
+
+def events_of(log):
+    return list(zip(log.users.tolist(), log.rows.tolist(), log.times.tolist(), strict=True))
+
+
+def rows_of(part):
+    return [rows.tolist() for rows in part]
+
+
+LOGS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(100, 110).map(float)), min_size=1, max_size=40
+).map(lambda events: log_of(events, users=5, is_clock=True))
+
+
+def test_the_last_event_is_the_test_and_the_one_before_it_the_validation():
+    log = log_of([(0, 7, 1), (0, 8, 2), (0, 9, 3), (0, 6, 4)])
+    test, valid = split.leave_one_out(log, "test"), split.leave_one_out(log, "valid")
+    assert [rows_of(part) for part in test] == [[[7, 8]], [[7, 8, 9]], [[6]]]
+    assert [rows_of(part) for part in valid] == [[[7, 8]], [[7, 8]], [[9]]]
+
+
+def test_a_user_with_two_events_keeps_both_in_train_and_is_not_asked():
+    fold = split.leave_one_out(log_of([(0, 1, 1), (0, 2, 2)]), "test")
+    assert [rows_of(part) for part in fold] == [[[1, 2]], [[1, 2]], [[]]]
+
+
+def test_holding_out_the_last_event_learns_from_all_the_others():
+    fold = split.hold_out_last(log_of([(0, 1, 1), (0, 2, 2), (0, 3, 3), (1, 4, 1)]))
+    assert [rows_of(part) for part in fold] == [[[1, 2], [4]], [[1, 2], [4]], [[3], []]]
+
+
+def test_a_cut_in_time_is_the_same_moment_for_everybody():
+    log = log_of([(0, 1, 10), (0, 2, 40), (1, 3, 20), (1, 4, 30), (2, 5, 50)])
+    fold = split.global_time(log, 0.4)  # two of five: the times 40 and 50
+    assert [rows_of(part) for part in fold] == [[[1], [3, 4], []], [[1], [3, 4], []], [[2], [], [5]]]
+
+
+def test_what_was_watched_before_the_cut_is_not_asked_again_and_a_repeat_only_once():
+    log = log_of([(0, 1, 10), (0, 2, 11), (0, 1, 40), (0, 3, 41), (0, 3, 42)])
+    assert rows_of(split.global_time(log, 0.6).targets) == [[3]]
+
+
+def test_a_repeated_last_event_has_no_target():
+    fold = split.leave_one_out(log_of([(0, 1, 1), (0, 2, 2), (0, 3, 3), (0, 1, 4)]), "test")
+    assert rows_of(fold.targets) == [[]]
+    assert rows_of(fold.history) == [[1, 2, 3]]
+
+
+def test_events_of_one_moment_stay_on_one_side_of_the_cut():
+    log = log_of([(0, 1, 10), (0, 2, 20), (1, 3, 20), (1, 4, 20)], is_clock=True)
+    fold = split.global_time(log, 0.25)
+    assert fold.train.size == 1
+    assert fold.targets.size == 3
+
+
+@given(log=LOGS, part=st.sampled_from(["test", "valid", "last", "time"]))
+def test_no_split_leaks(log, part):
+    try:
+        fold = {
+            "test": lambda: split.leave_one_out(log, "test"),
+            "valid": lambda: split.leave_one_out(log, "valid"),
+            "last": lambda: split.hold_out_last(log),
+            "time": lambda: split.global_time(log, 0.3),
+        }[part]()
+    except DataError:
+        assert part == "time"
+        assert (
+            len(set(log.times.tolist())) == 1
+            or log.times.min() >= np.sort(log.times)[-round(0.3 * log.size) or -1]
+        )
+        return
+    assert all(list(each.user_ids) == list(log.user_ids) for each in fold)
+    everything = events_of(log)
+    for user in range(log.user_count):
+        train, history, targets = ([e for e in events_of(each) if e[0] == user] for each in fold)
+        rows = [row for _, row, _ in targets]
+        assert not set(rows) & {row for _, row, _ in history}
+        assert len(rows) == len(set(rows))
+        assert history[: len(train)] == train  # what is learnt from is the older part of what is known
+        own = [e for e in everything if e[0] == user]
+        assert own[: len(history)] == history  # and that is the older part of everything
+        assert all(time <= later for _, _, time in history for _, _, later in targets)
+    if part == "time" and fold.targets.size:
+        assert fold.train.times.max() < fold.targets.times.min()
+
+
+def test_a_cut_in_time_is_refused_without_a_clock():
+    log = log_of([(0, 1, 0), (0, 2, 1), (1, 3, 0)])
+    assert not log.is_clock
+    with pytest.raises(DataError, match="leave_one_out"):
+        split.global_time(log, 0.1)
+
+
+def test_a_cut_in_time_is_refused_when_all_happened_at_once():
+    with pytest.raises(DataError, match="same time"):
+        split.global_time(log_of([(0, 1, 5), (1, 2, 5)], is_clock=True), 0.1)
+
+
+def crossing(users, both):
+    """A log where `both` of `users` people are seen on both sides of a late cut."""
+    early = [(user, row, 100.0 + row) for user in range(users) for row in range(8)]
+    late = [(user, 9, 200.0 + user) for user in range(both)]
+    return log_of(early + late, users=users, is_clock=True)
+
+
+def test_auto_cuts_in_time_where_enough_people_are_seen_on_both_sides():
+    log = crossing(300, 250)
+    fold, why = split.choose(log, SplitRecipe(test_share=250 / log.size))
+    assert fold.train.times.max() < fold.targets.times.min()
+    assert why.startswith("global_time: the newest 9% of events are to be found; 250 of 300 users (83%)")
+
+
+@pytest.mark.parametrize(
+    ("users", "both"), [(300, 150), (1200, 220)], ids=["too few people", "too small a share"]
+)
+def test_auto_holds_out_the_last_event_where_a_cut_would_ask_an_odd_few(users, both):
+    log = crossing(users, both)
+    fold, why = split.choose(log, SplitRecipe(test_share=both / log.size))
+    assert why.startswith("leave_one_out: each user's last event is to be found, because only")
+    assert f"{both} of {users:,}" in why
+    assert fold.train.size == log.size - users  # all but one event of each
+
+
+def test_auto_says_why_when_there_is_no_clock_or_no_time():
+    sequences = log_of([(0, 1, 0), (0, 2, 1), (1, 3, 0)])
+    assert split.choose(sequences, SplitRecipe())[1].endswith("no clock that all users share.")
+    at_once = log_of([(0, 1, 5), (1, 2, 5)], is_clock=True)
+    assert split.choose(at_once, SplitRecipe())[1].endswith("nearly all events have the same time.")
+
+
+def test_a_strategy_named_in_the_recipe_is_taken():
+    log = crossing(3, 3)
+    by_time, told = split.choose(log, SplitRecipe(strategy="global_time", test_share=0.1))
+    assert rows_of(by_time.targets) == [[9], [9], [9]]
+    assert "as the recipe asks" in told
+    by_user, _ = split.choose(log, SplitRecipe(strategy="leave_one_out"))
+    assert by_user.train.size == log.size - 6
+
+
+def test_a_saved_split_has_the_ids_as_they_came(tmp_path):
+    ids = ["a,b", '"', "\n", "007", "../x", "日本"]
+    log = log_of([(0, 3, 1), (0, 4, 2), (0, 5, 3), (0, 2, 4)])
+    fold = split.leave_one_out(log, "test")
+    folder = tmp_path / "deep" / "split"
+    split.save(fold, ids, folder, strategy="leave_one_out")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "history.parquet",
+        "manifest.json",
+        "targets.parquet",
+        "train.parquet",
+    ]
+    history = pl.read_parquet(folder / "history.parquet")
+    assert history.columns == ["user_id", "item_id", "timestamp", "weight"]
+    assert history.rows() == [("u0", "007", 1, 1.0), ("u0", "../x", 2, 1.0), ("u0", "日本", 3, 1.0)]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["strategy"] == "leave_one_out"
+    assert manifest["users_asked"] == 1
+    assert manifest["parts"]["targets"] == {"events": 1, "fingerprint": fold.targets.fingerprint}
+
+
+def test_a_split_replaces_a_split_but_nothing_else(tmp_path):
+    fold = split.hold_out_last(log_of([(0, 0, 1), (0, 1, 2)]))
+    split.save(fold, ["a", "b"], tmp_path / "s", strategy="one")
+    split.save(fold, ["a", "b"], tmp_path / "s", strategy="two")
+    assert json.loads((tmp_path / "s" / "manifest.json").read_text())["strategy"] == "two"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear")
+    with pytest.raises(DataError, match="is not a split"):
+        split.save(fold, ["a", "b"], tmp_path / "mine", strategy="one")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_split_that_fails_halfway_leaves_nothing(tmp_path, monkeypatch):
+    def full(self, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        split.save(
+            split.hold_out_last(log_of([(0, 0, 1), (0, 1, 2)])), ["a", "b"], tmp_path / "s", strategy="x"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_split_can_not_be_written_under_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    fold = split.hold_out_last(log_of([(0, 0, 1), (0, 1, 2)]))
+    with pytest.raises(DataError, match="Can't write"):
+        split.save(fold, ["a", "b"], tmp_path / "file" / "s", strategy="x")

@@ -1,0 +1,194 @@
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from pytest import approx
+
+from tastemaker.data.catalogue import Catalogue
+from tastemaker.errors import TrainingError
+from tastemaker.features.encode import Encoder
+from tastemaker.recipe import Column, ContentRecipe, FeatureRecipe, Role
+from tastemaker.retrieve.tower import Tower
+
+keras = pytest.importorskip("keras")
+
+from tastemaker.model.content import ContentModel, Views, content_tower, embed, info_nce, train  # noqa: E402
+from tastemaker.model.export import to_litert  # noqa: E402
+
+SYLLABLES = ["ka", "lo", "mir", "ten", "su", "vor", "ba", "nel", "pi", "dra", "gus", "hem", "jot", "wex", "zul"]
+SMALL = ContentRecipe(dim=32, epochs=6, batch_size=64)
+
+
+def word(rng: np.random.Generator) -> str:
+    return "".join(rng.choice(SYLLABLES, 3))
+
+
+def planted(families: int = 40, shuffled: bool = False) -> tuple[Catalogue, np.ndarray]:
+    """Families of five titles: a name in common, and a word that goes with it in half of the titles.
+
+    In the shuffled control every title has one of the same words, but from no family of its own.
+    Returns the catalogue and (N,) the family of each row.
+    """
+    rng = np.random.default_rng(3)
+    family = np.repeat(np.arange(families), 5)
+    names = [word(rng) for _ in range(families)]
+    of = rng.permutation(family) if shuffled else family
+    titles = [f"{names[of[row]].title()}: {word(rng)} {word(rng)} {row}" for row in range(len(family))]
+    kinds = [f"kind {n % 4}" for n in of]
+    frame = pl.DataFrame({"title": titles, "kind": kinds, "hours": rng.lognormal(10, 2, len(family))})
+    roles = (Role.TITLE, Role.CATEGORY, Role.POPULARITY)
+    return Catalogue(
+        frame, tuple(Column(name=n, role=r) for n, r in zip(frame.columns, roles, strict=True))
+    ), family
+
+
+def trained(catalogue: Catalogue, recipe: ContentRecipe = SMALL, seed: int = 1, report=lambda _: None) -> ContentModel:
+    return train(catalogue, Encoder.fit(catalogue, FeatureRecipe()), recipe, seed, report)
+
+
+def recall_of_family(vectors: np.ndarray, family: np.ndarray, k: int = 4) -> float:
+    scores = vectors @ vectors.T
+    np.fill_diagonal(scores, -np.inf)
+    nearest = np.argsort(-scores, axis=1)[:, :k]
+    return float(np.mean(family[nearest] == family[:, None]))
+
+
+def test_the_own_second_view_is_found_among_rivals():
+    first = np.array([[1, 0], [0, 1]], "float32")
+    loss = info_nce(first, first, np.array([0, 1]), temperature=1.0)
+    # Both ways, both things: e against e + 1.
+    assert float(loss) == approx(math.log(1 + math.exp(-1)))
+
+
+def test_things_of_one_group_are_no_rivals():
+    first = np.array([[1, 0], [0, 1]], "float32")
+    assert float(info_nce(first, first, np.array([7, 7]), temperature=0.07)) == approx(0, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def views() -> Views:
+    frame = pl.DataFrame(
+        {
+            "title": ["Dark: Season 1", "Dark: Season 2", "Dark: The Film", "Kingdom // 킹덤", "Roma"],
+            "lang": ["de", "de", "en", "ko", None],
+        }
+    )
+    columns = (Column(name="title", role=Role.TITLE), Column(name="lang", role=Role.CATEGORY))
+    catalogue = Catalogue(frame, columns)
+    nothing = ContentRecipe(drop_words=0, drop_ngrams=0, drop_fields=0)
+    return Views(catalogue, Encoder.fit(catalogue, FeatureRecipe()), nothing)
+
+
+def seen(pair: dict, place: int) -> set[int]:
+    return set(pair["ids"][pair["place"] == place].tolist())
+
+
+def bag_of(views: Views, row: int) -> set[int]:
+    joined = views.encoded.joined
+    return set(joined.ids[row][joined.weights[row] > 0].tolist())
+
+
+def test_with_nothing_dropped_the_first_view_is_the_row_itself(views):
+    pair = views.pairs(np.array([4, 0]), np.random.default_rng(0))
+    assert seen(pair, 0) == bag_of(views, 4)
+    assert seen(pair, 1) == bag_of(views, 0)
+    assert (pair["guess"] == -1).all()
+
+
+def test_the_second_view_is_of_the_row_its_series_or_its_franchise(views):
+    rng = np.random.default_rng(0)
+    found = {frozenset(seen(views.pairs(np.array([0]), rng), 1)) for _ in range(100)}
+    assert found == {frozenset(bag_of(views, row)) for row in (0, 1, 2)}
+
+
+def test_a_bilingual_row_is_seen_half_by_half(views):
+    rng = np.random.default_rng(0)
+    pairs = [views.pairs(np.array([3]), rng) for _ in range(50)]
+    split = [pair for pair in pairs if seen(pair, 0) != seen(pair, 1)]
+    assert 10 < len(split) < 40
+    text_rows = sum(views.encoded.fields[place].size for place in (0, 1))
+    for pair in split:  # fields are in both, words and n-grams in one
+        one, other = ({i for i in seen(pair, place) if i < text_rows} for place in (0, 1))
+        whole = {i for i in bag_of(views, 3) if i < text_rows}
+        assert not one & other
+        assert one | other <= whole | {0}
+
+
+def test_series_and_franchise_share_a_group(views):
+    group = views.pairs(np.arange(5), np.random.default_rng(0))["group"]
+    assert group[0] == group[1] == group[2]
+    assert len({group[0], group[3], group[4]}) == 3
+
+
+def test_a_guessed_field_is_never_shown():
+    catalogue, _ = planted(10)
+    recipe = ContentRecipe(drop_words=0, drop_ngrams=0, drop_fields=0.5)
+    views = Views(catalogue, Encoder.fit(catalogue, FeatureRecipe(min_count=1)), recipe)
+    starts = np.cumsum([0, *(field.size for field in views.encoded.fields)])
+    pair = views.pairs(np.arange(50), np.random.default_rng(0))
+    guessed = 0
+    for place in range(100):
+        for guess, field in zip(pair["guess"][place], views.guessed, strict=True):
+            shown = {i for i in seen(pair, place) if starts[field] <= i < starts[field + 1]}
+            assert bool(shown) == (guess < 0)
+            guessed += guess >= 0
+    assert guessed > 50
+
+
+@pytest.mark.slow
+def test_the_trained_tower_finds_the_planted_family_and_the_control_does_not():
+    catalogue, family = planted()
+    control, _ = planted(shuffled=True)
+    assert recall_of_family(trained(catalogue).vectors, family) > 0.9
+    assert recall_of_family(trained(control).vectors, family) < 0.1  # chance is 4 / 199
+
+
+@pytest.mark.slow
+def test_training_tells_how_it_goes_and_a_seed_repeats_it():
+    catalogue, _ = planted(20)
+    told = []
+    one, again = trained(catalogue, report=told.append), trained(catalogue)
+    np.testing.assert_array_equal(one.vectors, again.vectors)
+    assert not np.array_equal(one.vectors, trained(catalogue, seed=2).vectors)
+    assert told[-1].step == told[-1].steps == 6 * 2
+    assert told[-1].loss is not None
+    assert told[-1].loss < 5
+    np.testing.assert_allclose(np.linalg.norm(one.vectors, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_exported_tower_gives_the_same_vectors_in_any_batch():
+    catalogue, _ = planted(10)
+    encoder = Encoder.fit(catalogue, FeatureRecipe())
+    model = trained(catalogue)
+    tower = Tower(to_litert(model.tower))
+    encoded = encoder.encode(catalogue)
+    for rows in (slice(0, 1), slice(0, 7), slice(7, 30)):
+        bag = encoded.joined
+        vectors = tower(ids=bag.ids[rows], weights=bag.weights[rows], dense=encoded.dense[rows])
+        np.testing.assert_allclose(vectors, model.vectors[rows], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_catalogue_without_numbers_or_with_one_row_trains():
+    frame = pl.DataFrame({"title": ["Dark"]})
+    model = trained(Catalogue(frame, (Column(name="title", role=Role.TITLE),)))
+    assert model.vectors.shape == (1, 32)
+    assert np.isfinite(model.vectors).all()
+    assert set(Tower(to_litert(model.tower)).inputs) == {"ids", "weights"}
+
+
+def test_the_untrained_tower_embeds_like_its_own_network():
+    catalogue, _ = planted(4)
+    encoded = Encoder.fit(catalogue, FeatureRecipe()).encode(catalogue)
+    tower = content_tower(encoded, 16)
+    bag = encoded.joined
+    straight = tower.predict({"ids": bag.ids, "weights": bag.weights, "dense": encoded.dense}, verbose=0)
+    np.testing.assert_allclose(embed(tower, encoded), straight, atol=1e-5)
+
+
+def test_a_catalogue_of_nothing_but_ids_is_refused():
+    catalogue = Catalogue(pl.DataFrame({"id": ["a", "b"]}), (Column(name="id", role=Role.ID),))
+    with pytest.raises(TrainingError, match="no column to learn from"):
+        trained(catalogue)
