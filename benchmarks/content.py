@@ -92,7 +92,11 @@ def _recall(
     for start in range(0, len(asked), QUERIES_AT_ONCE):
         rows = asked[start : start + QUERIES_AT_ONCE]
         found = scores(rows.astype(np.int32)).copy()
-        masked = np.zeros(found.shape, bool) if masks_series is None else masks_series[rows][:, None] == masks_series
+        masked = (
+            np.zeros(found.shape, bool)
+            if masks_series is None
+            else masks_series[rows][:, None] == masks_series
+        )
         masked[np.arange(len(rows)), rows] = True
         found[masked] = -np.inf
         akin = is_akin(rows) & ~masked
@@ -107,9 +111,17 @@ def contestants(catalogue: Catalogue, recipe: Recipe, seed: int, report: Callabl
     """Yields (name, scores, seconds to build), one at a time."""
     texts = texts_of(catalogue)
     started = time.perf_counter()
-    theirs = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True).fit_transform(texts).tocsr()
+    theirs = (
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
+        .fit_transform(texts)
+        .tocsr()
+    )
     columns = theirs.T.tocsr()
-    yield "TF-IDF, scikit-learn", lambda rows: (theirs[rows] @ columns).toarray(), time.perf_counter() - started
+    yield (
+        "TF-IDF, scikit-learn",
+        lambda rows: (theirs[rows] @ columns).toarray(),
+        time.perf_counter() - started,
+    )
 
     started = time.perf_counter()
     tfidf = Tfidf.fit(texts, recipe.features.ngrams)
@@ -153,7 +165,9 @@ def main() -> None:
     catalogue = read(items=asked.data).items
     series, franchises = groups(catalogue.titles)
     console = Console(width=110)
-    table = Table("", "seasons", "franchise", "seconds", "peak MB", title=f"recall@10, {catalogue.size} titles")
+    table = Table(
+        "", "seasons", "franchise", "seconds", "peak MB", title=f"recall@10, {catalogue.size} titles"
+    )
     with console.status("") as status:
 
         def report(progress: Progress) -> None:
@@ -163,7 +177,11 @@ def main() -> None:
             peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # before it is judged
             by_season, by_franchise = seasons(scores, series), franchise(scores, series, franchises)
             table.add_row(
-                name, f"{by_season.recall:.4f}", f"{by_franchise.recall:.4f}", f"{seconds:.1f}", f"{peak_mb:.0f}"
+                name,
+                f"{by_season.recall:.4f}",
+                f"{by_franchise.recall:.4f}",
+                f"{seconds:.1f}",
+                f"{peak_mb:.0f}",
             )
             if not asked.dry:
                 record(

@@ -62,6 +62,8 @@ class Manifest(BaseModel):
     versions: dict[str, str]
     files: dict[str, str] = {}
     """sha256 of every other file"""
+    checksum: str = ""
+    """sha256 of this file with nothing between these quotes"""
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,14 @@ class Bundle:
 
         Raises: BundleError when `path` can't be written or holds something that isn't a bundle.
         """
-        path = Path(path)
+        path = Path(os.path.realpath(path))  # a link to a bundle stays, and what it leads to is replaced
         check_target(path)
         partial = path.parent / f".{path.name}.{secrets.token_hex(4)}.partial"
         try:
             partial.mkdir(parents=True)
             sums = {name: _write(partial / name, content) for name, content in self._files()}
-            manifest = self.manifest.model_copy(update={"files": sums})
-            _write(partial / "manifest.json", manifest.model_dump_json(indent=1).encode())
+            manifest = self.manifest.model_copy(update={"files": sums, "checksum": ""})
+            _write(partial / "manifest.json", _signed(manifest.model_dump_json(indent=1)).encode())
             _replace(partial, path)
         except OSError as error:
             raise BundleError(
@@ -159,14 +161,14 @@ class Bundle:
         manifest = _read_manifest(path)
         _verify(path, manifest.files)
         items, users = (manifest.columns.get(name) for name in ("items", "users"))
-        catalogue = Catalogue(pl.read_parquet(path / "catalogue.parquet"), tuple(items or ()))
+        catalogue = Catalogue(_read_parquet(path / "catalogue.parquet"), tuple(items or ()))
         evaluation = path / "evaluation.json"
         rejected = path / "rejected.csv"
         return cls(
             manifest=manifest,
             catalogue=catalogue,
-            users=None if users is None else Catalogue(pl.read_parquet(path / "users.parquet"), tuple(users)),
-            histories=_histories(pl.read_parquet(path / "histories.parquet"), manifest),
+            users=None if users is None else Catalogue(_read_parquet(path / "users.parquet"), tuple(users)),
+            histories=_histories(_read_parquet(path / "histories.parquet"), manifest),
             arrays={
                 name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
                 for name in ARRAYS
@@ -181,7 +183,7 @@ class Bundle:
             encoders=json.loads((path / "encoders.json").read_bytes()),
             tfidf=Tfidf.load(path / "tfidf") if "tfidf/idf.npy" in manifest.files else None,
             evaluation=json.loads(evaluation.read_bytes()) if evaluation.exists() else None,
-            rejected=pl.read_csv(rejected, infer_schema=False) if rejected.exists() else None,
+            rejected=pl.read_csv(rejected, infer_schema=False, glob=False) if rejected.exists() else None,
             card=(path / "card.md").read_text(encoding="utf-8"),
         )
 
@@ -219,13 +221,13 @@ def _replace(partial: Path, path: Path) -> None:
         partial.rename(path)
         return
     old = path.parent / f".{path.name}.{secrets.token_hex(4)}.old"
-    path.rename(old)
     try:
+        path.rename(old)
         partial.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    finally:  # of a Ctrl-C as of an error
+        if not path.exists():
+            old.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(path: Path, content: bytes) -> str:
@@ -243,6 +245,18 @@ def _parquet(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
+def _read_parquet(path: Path) -> pl.DataFrame:
+    return pl.read_parquet(path, glob=False)  # a folder may well be called "films [2]"
+
+
+_UNSIGNED = '"checksum": ""'
+
+
+def _signed(text: str) -> str:
+    """The manifest with its own checksum in it."""
+    return text.replace(_UNSIGNED, f'"checksum": "{hashlib.sha256(text.encode()).hexdigest()}"')
+
+
 def _npy(array: npt.NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
@@ -251,8 +265,9 @@ def _npy(array: npt.NDArray[Any]) -> bytes:
 
 def _read_manifest(path: Path) -> Manifest:
     try:
-        text = (path / "manifest.json").read_text(encoding="utf-8")
-        found = json.loads(text).get("format")
+        text = (path / "manifest.json").read_bytes().decode()
+        values = json.loads(text)
+        found, checksum = values.get("format"), values.get("checksum")
     except FileNotFoundError:
         what = "has no manifest.json" if path.is_dir() else "is not there" if not path.exists() else "is a file"
         raise BundleError(f"{path} is not a bundle: it {what}. `tastemaker train … --out` makes one.") from None
@@ -261,6 +276,8 @@ def _read_manifest(path: Path) -> Manifest:
         raise BundleError(f"{path} is not a bundle: {reason}.") from None
     if found != FORMAT:
         raise BundleError(f"{path} has format {found!r}; this version reads format {FORMAT}. Train it anew.")
+    if not checksum or _signed(text.replace(f'"checksum": "{checksum}"', _UNSIGNED)) != text:
+        raise BundleError(f"{path} is damaged: manifest.json differs from what was written.")
     try:
         manifest = Manifest.model_validate_json(text)
         Recipe.of(manifest.recipe)

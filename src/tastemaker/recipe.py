@@ -102,7 +102,8 @@ class FeatureRecipe(Table):
     buckets: int = Field(16, ge=2)
     """quantile buckets of a number or a year"""
     min_count: int = Field(2, ge=1)
-    """a category value seen less often is out of vocabulary"""
+    """a category value, word or n-gram met in fewer rows is out of vocabulary; 1 where there are
+    fewer than 100 rows"""
 
 
 class ContentRecipe(Table):

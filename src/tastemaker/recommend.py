@@ -82,6 +82,7 @@ class Recommender:
         Raises: TastemakerError when neither or both of user and history are given, or k is below 1.
         """
         _check_k(k)
+        k = min(k, self.catalogue.size)
         if (user_id is None) == (history is None):
             raise TastemakerError("recommend takes a user_id or a history, one of the two.")
         if history is not None:
@@ -106,6 +107,7 @@ class Recommender:
     ) -> Iterator[Slate]:
         """`recommend` for each of `user_ids`, in blocks and without reasons; the same lists."""
         _check_k(k)
+        k = min(k, self.catalogue.size)
         log = self.bundle.histories if interactions is None else interactions
         known = [log.user(user_id) for user_id in user_ids]
         for at in range(0, len(user_ids), BLOCK):
@@ -169,7 +171,7 @@ class Recommender:
     def _blended(self, window: Window, k: int, seen: Sequence[Rows]) -> Hits:
         rows, weights = np.maximum(window.rows, 0), _memory(window)
         blocks = [
-            best(self.neighbours.scores(rows[at : at + BLOCK], weights[at : at + BLOCK]), k, seen[at : at + BLOCK])
+            self.neighbours.search(rows[at : at + BLOCK], weights[at : at + BLOCK], k, seen[at : at + BLOCK])
             for at in range(0, len(rows), BLOCK)
         ]
         return joined(blocks, k)
@@ -227,16 +229,17 @@ class Recommender:
         return self._finder.find(title) if row == PAD else row
 
     def _similar(self, row: int, k: int, all_seasons: bool) -> Slate:
-        scores = self.neighbours.scores(np.array([[row]], np.int32), np.ones((1, 1), np.float32))
+        size = self.catalogue.size
+        k = min(k, size)
+        asked, whole = np.array([[row]], np.int32), np.ones((1, 1), np.float32)
         query = self.catalogue.titles[row]
         if all_seasons:
-            hits = best(scores, k, [[row]])
+            hits = self.neighbours.search(asked, whole, k, [[row]])
         else:
-            series = self._series
-            scores[0, series == series[row]] = -np.inf
-            hits = self._one_per_series(best(scores, min(self.catalogue.size, 8 * k + 64), [()]), k)
+            own = np.flatnonzero(self._series == self._series[row])
+            hits = self._one_per_series(self.neighbours.search(asked, whole, min(size, 8 * k + 64), [own]), k)
             if len(hits.rows[0]) < k:
-                hits = self._one_per_series(best(scores, self.catalogue.size, [()]), k)
+                hits = self._one_per_series(self.neighbours.search(asked, whole, size, [own]), k)
         rows = hits.rows[0][hits.rows[0] != PAD]
         return self._slate(hits, 0, self.bundle.manifest.kind, query, kinship(self.catalogue, row, rows))
 

@@ -85,7 +85,14 @@ def test_endings_of_other_languages_come_off_too(half):
 
 @pytest.mark.parametrize(
     "film",
-    ["The Jungle Book 2", "Blade Runner 2049", "Bibi & Tina: Voll verhext", "Season 1", "Ocean's Eleven", "Parti"],
+    [
+        "The Jungle Book 2",
+        "Blade Runner 2049",
+        "Bibi & Tina: Voll verhext",
+        "Season 1",
+        "Ocean's Eleven",
+        "Parti",
+    ],
 )
 def test_a_film_is_not_cut_short(film):
     assert without_season(film) == film

@@ -5,7 +5,6 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
-from pytest import approx
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.features.encode import Encoder
@@ -14,11 +13,13 @@ from tastemaker.recipe import Column, FeatureRecipe, Role
 
 
 def catalogue(**columns: tuple[Role, list]) -> Catalogue:
-    types = {
-        Role.CATEGORIES: pl.List(pl.String), Role.NUMBER: pl.Float64, Role.POPULARITY: pl.Float64, Role.DATE: pl.Date,
-    }  # fmt: skip
+    types = {Role.CATEGORIES: pl.List(pl.String), Role.DATE: pl.Date}
+    types |= {Role.NUMBER: pl.Float64, Role.POPULARITY: pl.Float64}
     frame = pl.DataFrame(
-        {name: pl.Series(values, dtype=types.get(role, pl.String)) for name, (role, values) in columns.items()}
+        {
+            name: pl.Series(values, dtype=types.get(role, pl.String))
+            for name, (role, values) in columns.items()
+        }
     )
     return Catalogue(frame, tuple(Column(name=name, role=role) for name, (role, _) in columns.items()))
 
@@ -64,7 +65,7 @@ def test_a_number_is_standardised_and_put_in_a_bucket():
     encoded = fit(things, rows=[0, 1, 2, 3]).encode(things)
     deviation = math.sqrt(2 / 3)
     # 99 lies outside the fitted range: taken for its end
-    assert encoded.dense[:, 0].tolist() == approx([-1 / deviation, 0, 1 / deviation, 0, 1 / deviation])
+    assert encoded.dense[:, 0].tolist() == pytest.approx([-1 / deviation, 0, 1 / deviation, 0, 1 / deviation])
     assert bag(encoded, "size").ids[:, 0].tolist() == [1, 2, 3, 0, 3]
 
 
@@ -80,7 +81,7 @@ def test_a_skewed_number_is_read_as_its_logarithm():
     dense = fit(things).encode(things).dense[:, 0]
     mean = 4 / 7
     deviation = math.sqrt((6 * mean**2 + (4 - mean) ** 2) / 7)
-    assert dense[-1] == approx((4 - mean) / deviation, rel=1e-5)
+    assert dense[-1] == pytest.approx((4 - mean) / deviation, rel=1e-5)
 
 
 def test_a_date_is_a_year_and_an_age_at_the_newest_date_of_fitting():
@@ -119,9 +120,9 @@ def test_the_rarest_words_come_first_and_a_bag_has_length_1():
     common = found.ids[2, 0]
     assert found.ids[0, 1] == common
     assert found.ids[1, 1] == common
-    assert np.sum(found.weights**2, axis=1).tolist() == approx([1, 1, 1])
+    assert np.sum(found.weights**2, axis=1).tolist() == pytest.approx([1, 1, 1])
     # idf: log(4 / 2) + 1 for "cave", log(4 / 4) + 1 for "the"
-    assert found.weights[0, 0] / found.weights[0, 1] == approx(math.log(2) + 1, rel=1e-5)
+    assert found.weights[0, 0] / found.weights[0, 1] == pytest.approx(math.log(2) + 1, rel=1e-5)
 
 
 def test_long_texts_keep_what_is_rare():
@@ -142,10 +143,8 @@ def test_words_not_met_in_fitting_say_nothing():
 
 
 def test_an_empty_column_gives_no_field():
-    things = catalogue(
-        title=(Role.TITLE, [None, None]), lang=(Role.CATEGORY, [None, None]), genres=(Role.CATEGORIES, [None, []]),
-        size=(Role.NUMBER, [None, None]), on=(Role.DATE, [None, None]),
-    )  # fmt: skip
+    roles = (Role.TITLE, Role.TEXT, Role.CATEGORY, Role.CATEGORIES, Role.NUMBER, Role.DATE)
+    things = catalogue(**{role.value: (role, [None, None]) for role in roles})
     encoded = fit(things).encode(things)
     assert encoded.fields == ()
     assert encoded.dense.shape == (2, 0)
@@ -191,7 +190,9 @@ def test_a_column_that_a_frame_lacks_is_missing(everything):
     encoder = fit(everything)
     without = encoder.encode(everything.frame.drop("lang", "hours", "plot", "genres", "on"))
     nulled = encoder.encode(
-        everything.frame.with_columns(pl.lit(None).alias(name) for name in ("lang", "hours", "plot", "genres", "on"))
+        everything.frame.with_columns(
+            pl.lit(None).alias(name) for name in ("lang", "hours", "plot", "genres", "on")
+        )
     )
     np.testing.assert_array_equal(without.joined.ids, nulled.joined.ids)
     assert not without.bags[-1].ids.any()
@@ -205,8 +206,10 @@ def test_ids_stay_inside_their_tables(everything):
 
 def test_people_are_encoded_like_items():
     people = catalogue(
-        user_id=(Role.USER, ["u", "v"]), age=(Role.NUMBER, [20.0, 40.0]), country=(Role.CATEGORY, ["at", "jp"])
+        user_id=(Role.USER, ["u", "v"]),
+        age=(Role.NUMBER, [20.0, 40.0]),
+        country=(Role.CATEGORY, ["at", "jp"]),
     )
     encoded = fit(people).encode(people)
-    assert encoded.dense[:, 0].tolist() == approx([-1, 1])
+    assert encoded.dense[:, 0].tolist() == pytest.approx([-1, 1])
     assert bag(encoded, "country").ids[:, 0].tolist() == [1, 2]

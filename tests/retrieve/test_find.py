@@ -41,7 +41,9 @@ def test_the_whole_title_means_itself_in_any_case():
     assert found("WEDNESDAY: SEASON 2") == "Wednesday: Season 2"
 
 
-@pytest.mark.parametrize("typed", ["더 글로리", "더 글로리: 시즌 1", "the glory", "The Glory: Season 1", TITLES[3]])
+@pytest.mark.parametrize(
+    "typed", ["더 글로리", "더 글로리: 시즌 1", "the glory", "The Glory: Season 1", TITLES[3]]
+)
 def test_either_half_finds_the_title_with_or_without_season(typed):
     assert found(typed) == TITLES[3]
 

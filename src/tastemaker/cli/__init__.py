@@ -13,6 +13,9 @@ import typer
 from tastemaker.cli import ask, data, demo, evaluate, train
 from tastemaker.errors import AmbiguousTitleError, TastemakerError
 
+INTERRUPTED = 130
+"""Exit status after a Ctrl-C, as shells have it: 128 and the number of the signal."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -50,9 +53,11 @@ def main() -> None:
     except MemoryError:
         _complain("There is not enough memory for this.")
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stopped:
+        if isinstance(stopped, SystemExit) and stopped.code != INTERRUPTED:  # which typer makes of a Ctrl-C
+            raise
         _complain("interrupted; nothing was written.")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _complain(line: str) -> None:

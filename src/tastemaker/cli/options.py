@@ -1,7 +1,7 @@
 """Options that several commands share, and the files that answers are written to."""
 
-import csv
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,23 +27,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Out = Annotated[Path | None, typer.Option(help="Write the lists here: a .csv or .parquet file.")]
 
 
+_ID_LINE = re.compile(r'"(?P<quoted>(?:[^"]|"")*)"(?=\r?\n|\Z)\r?\n?|(?P<plain>[^\n]*?)(?:\r?\n|\Z)')
+
+
 def ids_of(path: Path) -> list[str]:
-    """One id a line, exactly as it stands there."""
+    """One id a line, exactly as it stands there; a whole line in quotes is read as CSV writes it."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise TastemakerError(f"{path} is not UTF-8 text: it should hold one id a line.") from None
     except OSError as error:
         raise TastemakerError(f"Can't read {path}: {error.strerror}.") from None
-    lines = text.split("\n")
-    ids = [line.removesuffix("\r") for line in lines]
-    while ids and not ids[-1]:
-        ids.pop()
+    found = (line["plain"] or (line["quoted"] or "").replace('""', '"') for line in _ID_LINE.finditer(text))
+    ids = [id for id in found if id.strip()]
     if not ids:
         raise TastemakerError(f"{path} is empty: it should hold one id a line.")
-    # An id with a comma, quote or newline in it may be written as CSV writes it.
-    if any(id.startswith('"') for id in ids):
-        return [row[0] for row in csv.reader(text.splitlines(keepends=True)) if row]
     return ids
 
 

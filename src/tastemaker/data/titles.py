@@ -66,7 +66,10 @@ _LETTERS = _Letters({ord(letter): "" for letter in "'’‘`´"} | {ord("&"): " 
 
 
 def title_year(title: str) -> int | None:
-    """The year in brackets at the end of the English half: `Toy Story (1995)` → 1995, `Friends (1994): Season 2` → 1994."""
+    """The year in brackets that ends the English half, or stands before its season.
+
+    `Toy Story (1995)` → 1995, `Friends (1994): Season 2` → 1994.
+    """
     match = _YEAR.search(_without_season(english_half(title)).base)
     return int(match.group(1)) if match else None
 
@@ -126,7 +129,8 @@ _ORDINAL = r"\d+\s*(?:st|nd|rd|th|ª|a|º|\.|-й|e|ème)?|first|second|third|fou
 _UNNUMBERED = (
     r"(?:a\s+)?limited (?:series|event)|mini[- ]?s[eé]ries?|minissérie|mini dizi|miniserie|serie limitada"
     r"|(?:the\s+)?(?:complete|final|last)\s+(?:season|series)|ファイナルシーズン|リミテッド・?シリーズ"
-    r"|리미티드 시리즈|ลิมิเต็ดซีรีส์|लिमिटेड सीरीज़|مسلسل قصير|迷你(?:劇集|剧集)|限定劇集|collection|コレクション|컬렉션"
+    r"|리미티드 시리즈|ลิมิเต็ดซีรีส์|लिमिटेड सीरीज़|مسلسل قصير|迷你(?:劇集|剧集)|限定劇集"
+    r"|collection|コレクション|컬렉션"
 )
 _ENDING = re.compile(
     unicodedata.normalize(
@@ -143,9 +147,17 @@ _ENDING = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_ENDING = 40
-_WORDS = {word: n for n, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)}
+_WORDS = {
+    word: n
+    for n, word in enumerate(
+        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1
+    )
+}
 _WORDS |= {word: n for n, word in enumerate(["first", "second", "third", "fourth", "fifth"], 1)}
-_WORDS |= {word: n for n, word in enumerate(["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"], 1)}
+_WORDS |= {
+    word: n
+    for n, word in enumerate(["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"], 1)
+}
 _WORDS |= {word: n for n, word in enumerate("一二三四五六七八九十", 1)} | {"l": 1, "ll": 2, "lll": 3}
 
 
@@ -219,7 +231,13 @@ def script(text: str) -> str | None:
     return max(counts, key=lambda name: (counts[name], name)) if counts else None
 
 
-_SCRIPT_NAMES = {"cjk": "han", "hiragana": "kana", "katakana": "kana", "halfwidth": "kana", "fullwidth": "latin"}
+_SCRIPT_NAMES = {
+    "cjk": "han",
+    "hiragana": "kana",
+    "katakana": "kana",
+    "halfwidth": "kana",
+    "fullwidth": "latin",
+}
 
 
 @lru_cache(maxsize=1 << 16)

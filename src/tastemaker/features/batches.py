@@ -118,7 +118,7 @@ class Examples:
         key = self.log.users.astype(np.int64) * self.items + self.log.rows
         first = np.zeros(self.log.size, bool)
         first[np.unique(key, return_index=True)[1]] = True
-        alone = np.repeat(np.diff(self.log.offsets) < 2, np.diff(self.log.offsets))
+        alone = (np.bincount(self.log.users[first], minlength=self.log.user_count) < 2)[self.log.users]
         return np.flatnonzero(first & ~alone & ((at > starts) | (not self.in_order)))
 
     def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
@@ -152,12 +152,18 @@ class Examples:
 
     def _others(self, labels: Events, starts: Events, stops: Events, rng: np.random.Generator) -> Window:
         """A random T of the user's events, without the label's row."""
-        rows = np.full((len(labels), self.length), PAD, np.int32)
-        values = np.zeros((len(labels), self.length), np.float32)
-        for b, (label, start, stop) in enumerate(zip(labels, starts, stops, strict=True)):
-            at = np.arange(start, stop)
-            at = at[self.log.rows[at] != self.log.rows[label]]
-            at = rng.permutation(at)[: self.length]
-            rows[b, : len(at)] = self.log.rows[at]
-            values[b, : len(at)] = self.scale.apply(self.log.weights[at])
+        at = starts[:, None] + np.arange(int((stops - starts).max()))  # (B, C)
+        is_own = at < stops[:, None]
+        at = np.where(is_own, at, 0)
+        is_other = is_own & (self.log.rows[at] != self.log.rows[labels][:, None])
+        draw = np.where(is_other, rng.random(at.shape), np.inf)
+        order = np.argsort(draw, axis=1)[:, : self.length]
+        at = np.take_along_axis(at, order, axis=1)
+        is_other = np.take_along_axis(is_other, order, axis=1)
+        short = self.length - at.shape[1]
+        rows = np.where(is_other, self.log.rows[at], np.int32(PAD))
+        values = np.where(is_other, self.scale.apply(self.log.weights[at]), np.float32(0))
+        if short > 0:
+            rows = np.pad(rows, ((0, 0), (0, short)), constant_values=PAD)
+            values = np.pad(values, ((0, 0), (0, short)))
         return Window(rows, values)

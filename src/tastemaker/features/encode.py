@@ -93,7 +93,9 @@ class Encoder:
         dense: list[npt.NDArray[np.float32]] = []
         for part in self.parts:
             column = (
-                frame[part.column] if part.column in frame.columns else pl.repeat(None, frame.height, eager=True)
+                frame[part.column]
+                if part.column in frame.columns
+                else pl.repeat(None, frame.height, eager=True)
             )
             match part.table:
                 case Numbers() as numbers:

@@ -40,7 +40,9 @@ class Values(Table):
         """None when no value is met `min_count` times."""
         counts = Counter(value for cell in cells for value in dict.fromkeys(cell))
         kept = sorted(value for value, times in counts.items() if times >= min_count)
-        return cls(kind=kind, values=tuple(kept), width=max(len(set(cell)) for cell in cells)) if kept else None
+        return (
+            cls(kind=kind, values=tuple(kept), width=max(len(set(cell)) for cell in cells)) if kept else None
+        )
 
     def field(self, name: str) -> Field:
         return Field(name, self.kind, 1 + len(self.values))
@@ -204,4 +206,3 @@ def _skewness(values: Floats) -> float:
     centred = values - values.mean()
     deviation = float(centred.std())
     return float(np.mean(centred**3)) / deviation**3 if deviation else 0.0
-

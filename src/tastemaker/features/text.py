@@ -70,7 +70,7 @@ def cut(texts: Sequence[str | None], ngrams: tuple[int, int] = (3, 5)) -> Pieces
 
 
 def _code_points(texts: Sequence[str | None]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """All texts on one line, single blanks between words, one in front and one at the end; the text of each."""
+    """All texts on one line, with single blanks around every word; and which text each letter is of."""
     plain = [_folded(text) if text else "" for text in texts]
     codes = np.frombuffer(" ".join(["", *plain, ""]).encode("utf-32-le", "surrogatepass"), dtype="<u4")
     sizes = [len(text) + 1 for text in plain]  # a text owns the blank behind it
@@ -85,7 +85,9 @@ def _folded(text: str) -> str:
     return " ".join(plain.split())
 
 
-def _words(codes: npt.NDArray[np.uint64], text: npt.NDArray[np.int64], is_blank: npt.NDArray[np.bool_]) -> Tokens:
+def _words(
+    codes: npt.NDArray[np.uint64], text: npt.NDArray[np.int64], is_blank: npt.NDArray[np.bool_]
+) -> Tokens:
     unspaced = _within(codes, _UNSPACED) & ~is_blank
     is_start = ~is_blank
     is_start[1:] &= is_blank[:-1] | (unspaced[1:] != unspaced[:-1])
@@ -157,12 +159,12 @@ class Counts(NamedTuple):
     Attributes:
         text: (C,) int64.
         token: (C,) int64, below the width they were counted in.
-        count: (C,) int64, at least 1.
+        times: (C,) int64, at least 1.
     """
 
     text: npt.NDArray[np.int64]
     token: npt.NDArray[np.int64]
-    count: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
 
 
 def count(text: npt.NDArray[np.int64], token: npt.NDArray[np.int64], width: int) -> Counts:
@@ -172,14 +174,16 @@ def count(text: npt.NDArray[np.int64], token: npt.NDArray[np.int64], width: int)
 
 
 def idf(document_counts: npt.ArrayLike, documents: int) -> npt.NDArray[np.float32]:
-    """log((1 + documents) / (1 + those that have it)) + 1, as scikit-learn smooths it; 1 for a token in all."""
+    """log((1 + documents) / (1 + those that have it)) + 1, as scikit-learn smooths it."""
     return (np.log((1 + documents) / (1 + np.asarray(document_counts, np.float64))) + 1).astype(np.float32)
 
 
 def texts_of(catalogue: Catalogue) -> list[str]:
     """(N,) title and free texts of each row, joined by a blank."""
     names = catalogue.by_role(Role.TITLE, Role.TEXT)
-    columns = [catalogue.frame[name].fill_null("").to_list() for name in names if name in catalogue.frame.columns]
+    columns = [
+        catalogue.frame[name].fill_null("").to_list() for name in names if name in catalogue.frame.columns
+    ]
     return [" ".join(parts) for parts in zip(*columns, strict=True)] if columns else [""] * catalogue.size
 
 
@@ -227,12 +231,6 @@ class Tfidf:
         return sparse.csr_array(self.matrix.T)  # (V, N): a query reads the lists of its own n-grams only
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Everything it is, as plain arrays by name."""
-        matrix = self.matrix
-        arrays = (np.array(self.ngrams), self.hashes, self.idf, matrix.indptr, matrix.indices, matrix.data)
-        return dict(zip(_ARRAYS, arrays, strict=True))
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Plain arrays, by name, that `from_arrays` takes."""
         return {
             "ngrams": np.array(self.ngrams),
@@ -262,13 +260,15 @@ class Tfidf:
         """Raises: BundleError when an array is missing or no array."""
         names = ("ngrams", "hashes", "idf", "starts", "columns", "weights")
         try:
-            return cls.from_arrays({name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names})
+            return cls.from_arrays(
+                {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}
+            )
         except (OSError, ValueError) as error:
             raise BundleError(f"Can't read the text index in {folder}: {error}.") from None
 
 
 def _unit_rows(counts: Counts, idf: npt.NDArray[np.float32], texts: int) -> sparse.csr_array:
-    weights = (1 + np.log(counts.count)) * idf[counts.token]
+    weights = (1 + np.log(counts.times)) * idf[counts.token]
     norms = np.sqrt(np.bincount(counts.text, weights**2, minlength=texts))
     data = (weights / norms[counts.text]).astype(np.float32)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(counts.text, minlength=texts))]).astype(np.int32)

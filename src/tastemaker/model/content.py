@@ -24,7 +24,7 @@ from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.titles import english_half, franchise_key, native_half, series_key
 from tastemaker.errors import TrainingError
 from tastemaker.features.encode import Encoder
-from tastemaker.features.schema import Encoded
+from tastemaker.features.schema import Encoded, Field
 from tastemaker.model.fit import Batches, fit
 from tastemaker.model.history import BagOfRows, feature_inputs, register
 from tastemaker.progress import Report, silent
@@ -38,6 +38,8 @@ HALVES = 0.5
 """Chance that a bilingual row shows its native half in one view, its English half in the other."""
 GUESS_FIELDS = 0.5
 """Weight of predicting dropped fields, beside InfoNCE."""
+GUESS_ROWS = 2048
+"""Fields with a larger table are not predicted: they cost more than they say."""
 FIELD_START = 0.3
 """Length of a field's embedding before training, beside a word's: names decide until shown otherwise."""
 
@@ -59,7 +61,9 @@ class ContentModel:
 
 
 @register
-class UnitLength(layers.Layer):
+class UnitLength(layers.Layer):  # type: ignore[misc]
+    """(B, D) → (B, D), each of length 1."""
+
     def call(self, vectors: Any) -> Any:
         return vectors * ops.rsqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + 1e-12)
 
@@ -72,7 +76,9 @@ def content_tower(encoded: Encoded, dim: int) -> keras.Model:
     if not encoded.dense.shape[1]:
         del inputs["dense"]
     head = _head(dim, encoded.dense.shape[1])
-    tower = keras.Model(inputs, head([vectors, *(inputs[n] for n in ("dense",) if n in inputs)]), name="item_tower")
+    tower = keras.Model(
+        inputs, head([vectors, *(inputs[n] for n in ("dense",) if n in inputs)]), name="item_tower"
+    )
     start = [1.0 if field.kind == "text" else FIELD_START for field in encoded.fields]
     scale = np.repeat(start, [field.size for field in encoded.fields])
     bag.table.assign(bag.table * ops.cast(scale[:, None], "float32"))
@@ -100,7 +106,8 @@ def embed(tower: keras.Model, encoded: Encoded) -> Floats:
     bag = encoded.joined
     place, column = np.nonzero(bag.weights)
     matrix = sparse.csr_array(
-        (bag.weights[place, column], (place, bag.ids[place, column])), shape=(encoded.size, encoded.table_size)
+        (bag.weights[place, column], (place, bag.ids[place, column])),
+        shape=(encoded.size, encoded.table_size),
     )
     sums = np.asarray(matrix @ np.asarray(tower.get_layer("bag").table), np.float32)
     inputs = [sums, encoded.dense] if encoded.dense.shape[1] else [sums]
@@ -141,7 +148,8 @@ class Views:
         self.flat = _flat(self.encoded, sources)
         self.drop = np.array([_drop_chance(field.name, field.kind, recipe) for field in self.encoded.fields])
         self.drop_dense = recipe.drop_fields
-        self.guessed = [place for place, field in enumerate(self.encoded.fields) if field.kind != "text"]
+        self.is_text = np.array([field.kind == "text" for field in self.encoded.fields])
+        self.guessed = [place for place, field in enumerate(self.encoded.fields) if _is_guessed(field)]
 
     def pairs(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
         """Two views each of `rows` (B,): the first views of all, then the second.
@@ -160,16 +168,19 @@ class Views:
         second = partners + size * np.where(split & self.is_bilingual[partners], 3 - swap, 0)
         return {**self._corrupted(np.concatenate([first, second]), rng), "group": self.franchise.of[rows]}
 
-    def _corrupted(self, places: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
+    def _corrupted(
+        self, places: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> dict[str, npt.NDArray[Any]]:
         things = places % self.encoded.size
         is_dropped = rng.random((len(places), len(self.drop))) < self.drop  # a field goes as a whole
         counts = np.diff(self.flat.starts)[places]
         of = np.repeat(np.arange(len(places)), counts)
         at = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts - self.flat.starts[places], counts)
         field = self.flat.field[at]
-        is_text = ~np.isin(field, self.guessed)
-        keep = np.where(is_text, rng.random(len(at)) >= self.drop[field], ~is_dropped[of, field])
-        guess = np.stack([self.encoded.bags[place].ids[things, 0] for place in self.guessed] or [np.zeros(len(places))], 1)
+        keep = np.where(self.is_text[field], rng.random(len(at)) >= self.drop[field], ~is_dropped[of, field])
+        guess = np.stack(
+            [self.encoded.bags[place].ids[things, 0] for place in self.guessed] or [np.zeros(len(places))], 1
+        )
         known = (guess > 0) & (is_dropped[:, self.guessed] if self.guessed else False)
         has_dense = rng.random((len(places), 1)) >= self.drop_dense
         return {
@@ -197,6 +208,10 @@ class _Groups:
         return drawn
 
 
+def _is_guessed(field: Field) -> bool:
+    return field.kind != "text" and field.size <= GUESS_ROWS
+
+
 def _drop_chance(name: str, kind: str, recipe: ContentRecipe) -> float:
     if kind != "text":
         return recipe.drop_fields
@@ -213,7 +228,12 @@ def _flat(whole: Encoded, sources: Sequence[Encoded]) -> Flat:
             row, column = np.nonzero(bag.weights)
             ids = bag.ids[row, column]
             blocks.append(
-                (row + block * whole.size, ids + first_rows[place], bag.weights[row, column], np.full(len(row), place))
+                (
+                    row + block * whole.size,
+                    ids + first_rows[place],
+                    bag.weights[row, column],
+                    np.full(len(row), place),
+                )
             )
     rows, ids, weights, fields = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     order = np.argsort(rows, kind="stable")
@@ -229,7 +249,7 @@ class Contrast(keras.Model):  # type: ignore[misc]
         self.bag, self.head = tower.get_layer("bag"), tower.get_layer("head")
         self.temperature = recipe.temperature
         self.has_dense = bool(encoded.dense.shape[1])
-        sizes = [field.size for field in encoded.fields if field.kind != "text"]
+        sizes = [field.size for field in encoded.fields if _is_guessed(field)]
         self.guesses = [layers.Dense(size) for size in sizes]
 
     def call(self, x: Mapping[str, Any], training: bool = False) -> Any:
@@ -240,7 +260,12 @@ class Contrast(keras.Model):  # type: ignore[misc]
         return vectors, [guess(vectors) for guess in self.guesses]
 
     def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
     ) -> Any:
         vectors, guesses = y_pred
         first, second = ops.split(vectors, 2)
@@ -248,13 +273,15 @@ class Contrast(keras.Model):  # type: ignore[misc]
         for place, logits in enumerate(guesses):
             target = x["guess"][:, place]
             known = ops.cast(target >= 0, "float32")
-            each = ops.sparse_categorical_crossentropy(ops.maximum(target, 0), logits * 10.0, from_logits=True)
+            each = ops.sparse_categorical_crossentropy(
+                ops.maximum(target, 0), logits * 10.0, from_logits=True
+            )
             loss += GUESS_FIELDS / len(guesses) * ops.sum(each * known) / ops.maximum(ops.sum(known), 1.0)
         return loss
 
 
 def info_nce(first: Any, second: Any, group: Any, temperature: float) -> Any:
-    """Cross-entropy of finding each first view's second view among those of the batch, and the other way round.
+    """Cross-entropy of finding each thing's second view among those of the batch, and the other way round.
 
     Args:
         first: (B, D) unit vectors.
@@ -278,13 +305,13 @@ def train(
     seed: int,
     report: Report = silent,
 ) -> ContentModel:
-    """Train the item tower on `catalogue`, which `encoder` was fitted on. The same seed gives the same vectors.
+    """Train the item tower on `catalogue`, which `encoder` was fitted on. A seed repeats the vectors.
 
     Raises: TrainingError when the catalogue has nothing to tell things apart by.
     """
     if not encoder.fields:
         raise TrainingError(
-            "The catalogue has no column to learn from: give it titles, categories or numbers, or interactions."
+            "The catalogue has no column to learn from: give it titles, categories or numbers, or a log."
         )
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tastemaker.errors import TrainingError
+from tastemaker.model.buffers import keep_large_buffers
 from tastemaker.progress import Progress, Report
 
 
@@ -107,6 +108,7 @@ def fit(
     Returns: how many epochs the kept weights have seen.
     Raises: TrainingError when the loss stops being a number.
     """
+    keep_large_buffers()
     tell = _Tell(stage, batches, report)
     callbacks: list[Any] = [tell]
     stop = None if validate is None else _StopByRanking(validate, patience, tell)

@@ -185,7 +185,7 @@ def _live(model: HistoryModel | SeedSoftmax, problem: Problem, scale: Scale) -> 
     def _ranked(history: Interactions, users: npt.NDArray[np.int32], k: int) -> Rows:
         window = query_windows(history, users, problem.length, scale)
         queries = model.query(items.inputs, window.rows, window.values, _people(problem, users))
-        scores = np.asarray(tf.matmul(queries, items.vectors, transpose_b=True))
+        scores = np.array(tf.matmul(queries, items.vectors, transpose_b=True))
         return best(scores, k, [history.of(int(user)) for user in users]).rows
 
     return top

@@ -55,7 +55,9 @@ def language_and_type(catalogue: Catalogue) -> tuple[str, str]:
 
 def seed_network(items: int, languages: int, types: int) -> keras.Model:
     """content_id (B, 1), language (B, 1), type (B, 1) int32 → (B, N) logits."""
-    inputs = {name: keras.Input((1,), dtype="int32", name=name) for name in ("content_id", "language", "type")}
+    inputs = {
+        name: keras.Input((1,), dtype="int32", name=name) for name in ("content_id", "language", "type")
+    }
     sizes = {"content_id": (items, 32), "language": (languages, 8), "type": (types, 4)}
     embeddings = [layers.Flatten()(layers.Embedding(*sizes[name])(tensor)) for name, tensor in inputs.items()]
     x = layers.Dense(64, activation="relu")(layers.Concatenate()(embeddings))
@@ -65,7 +67,11 @@ def seed_network(items: int, languages: int, types: int) -> keras.Model:
 
 
 def train(
-    catalogue: Catalogue, seed: int, report: Report = silent, epochs: int = EPOCHS, batch_size: int = BATCH_SIZE
+    catalogue: Catalogue,
+    seed: int,
+    report: Report = silent,
+    epochs: int = EPOCHS,
+    batch_size: int = BATCH_SIZE,
 ) -> SeedContent:
     """Train on every item once an epoch. The same seed gives the same vectors."""
     keras.utils.set_random_seed(seed)
@@ -88,7 +94,10 @@ def train(
     weights, bias = (np.asarray(weight) for weight in model.get_layer("softmax").weights)
     ones = np.ones((catalogue.size, 1), np.float32)
     return SeedContent(
-        np.concatenate([queries, ones], axis=1), np.concatenate([weights.T, bias[:, None]], axis=1), epochs, columns
+        np.concatenate([queries, ones], axis=1),
+        np.concatenate([weights.T, bias[:, None]], axis=1),
+        epochs,
+        columns,
     )
 
 

@@ -4,7 +4,8 @@ Takes query vectors, gives ranked rows. Every answer of every source ends in `be
 of `Index` are kept in one place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -55,10 +56,21 @@ class Exact(Index):
     def search(self, queries: Floats, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
         step = max(1, BLOCK_SCORES // max(1, len(self.vectors)))
         blocks = [
-            best(queries[at : at + step] @ self.vectors.T, k, exclude[at : at + step])
+            self._block(queries[at : at + step], k, exclude[at : at + step])
             for at in range(0, len(queries), step)
         ]
         return joined(blocks, k)
+
+    def _block(self, queries: Floats, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
+        def again(query: int, rows: Rows) -> Floats:
+            return one_by_one(queries[query], self.vectors[rows])
+
+        slack = rounding(queries, self._longest)
+        return best(queries @ self.vectors.T, k, exclude, Recount(slack, again))
+
+    @cached_property
+    def _longest(self) -> float:
+        return longest(self.vectors)
 
 
 def joined(blocks: Sequence[Hits], k: int) -> Hits:
@@ -67,7 +79,35 @@ def joined(blocks: Sequence[Hits], k: int) -> Hits:
     return Hits(*(np.concatenate(part) for part in zip(nothing, *blocks, strict=True)))
 
 
-def best(scores: Floats, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
+def longest(vectors: Floats) -> float:
+    """Length of the longest of `vectors` (N, D); 0 where there is none."""
+    return float(np.sqrt(np.einsum("nd,nd->n", vectors, vectors).max(initial=0.0)))
+
+
+def rounding(queries: Floats, longest: float) -> Floats:
+    """(B,) how far two roundings of one product with `queries` (B, D) may lie apart."""
+    lengths = np.sqrt(np.einsum("bd,bd->b", queries, queries))
+    return np.asarray(2 * queries.shape[1] * np.finfo(np.float32).eps * longest * lengths, np.float32)
+
+
+def one_by_one(query: Floats, vectors: Floats) -> Floats:
+    """(n,) dot products of `query` (D,) with `vectors` (n, D), each rounded as if it were alone."""
+    return np.asarray(np.einsum("nd,d->n", vectors, query), np.float32)
+
+
+class Recount(NamedTuple):
+    """A product of matrices rounds each number by where it stands, so equal vectors, or one query alone
+    and in a batch, differ in the last digits. It says who comes into question; these are counted again.
+
+    slack: (B,) how far a score may be off.
+    scores: query number and rows (n,) → (n,) scores that depend on nothing else.
+    """
+
+    slack: Floats
+    scores: Callable[[int, Rows], Floats]
+
+
+def best(scores: Floats, k: int, exclude: Sequence[npt.ArrayLike], recount: Recount | None = None) -> Hits:
     """The k highest of each row of `scores` (B, N), which is overwritten.
 
     Ties: the smaller row first. An excluded row, -inf and NaN never come back.
@@ -81,8 +121,10 @@ def best(scores: Floats, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
     for query, row_scores in enumerate(scores):
         # A partition cuts through ties at random, so all that reach the k-th score are sorted.
         bar = np.partition(row_scores, -count)[-count] if count else np.inf
-        able = np.flatnonzero(row_scores >= max(bar, np.finfo(np.float32).min))
-        order = able[np.argsort(-row_scores[able], kind="stable")][:count]
-        rows[query, : len(order)] = order
-        found[query, : len(order)] = row_scores[order]
+        bar -= recount.slack[query] if recount else 0
+        able = np.flatnonzero(row_scores >= max(bar, np.finfo(np.float32).min)).astype(np.int32)
+        final = recount.scores(query, able) if recount else row_scores[able]
+        order = np.argsort(-final, kind="stable")[:count]
+        rows[query, : len(order)] = able[order]
+        found[query, : len(order)] = final[order]
     return Hits(rows, found)

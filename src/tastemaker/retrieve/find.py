@@ -59,7 +59,9 @@ class TitleFinder:
 
     @cached_property
     def _names(self) -> dict[str, list[int]]:
-        return _index((normalised(name), row) for row, title in enumerate(self.titles) for name in names(title))
+        return _index(
+            (normalised(name), row) for row, title in enumerate(self.titles) for name in names(title)
+        )
 
     @cached_property
     def _bare(self) -> dict[str, list[int]]:

@@ -4,7 +4,9 @@ Takes rows and their weights, gives a score for every item. TF-IDF is there beca
 the best evidence of kinship that a catalogue alone holds, and no small network matches strings as well.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from scipy import sparse
 
 from tastemaker.data.catalogue import Rows
 from tastemaker.features.text import Tfidf
+from tastemaker.retrieve.exact import Hits, Recount, best, longest, one_by_one, rounding
 
 Floats = npt.NDArray[np.float32]
 
@@ -40,12 +43,38 @@ class Neighbours:
             weights: (B, H) float32.
         Returns: (B, N) float32.
         """
-        mixed = np.einsum("bh,bhd->bd", weights, self.queries[rows])
-        scores = mixed @ self.vectors.T
+        return self._blended(self._mixed(rows, weights) @ self.vectors.T, self._texts(rows, weights))
+
+    def search(self, rows: Rows, weights: Floats, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
+        """The k most like each weighted mix of items, less the rows in its entry of `exclude` (B).
+
+        Keeps the promises of `Index`.
+        """
+        mixed, texts = self._mixed(rows, weights), self._texts(rows, weights)
+
+        def again(query: int, rows: Rows) -> Floats:
+            products = one_by_one(mixed[query], self.vectors[rows])
+            return self._blended(products, None if texts is None else texts[query, rows])
+
+        scores = self._blended(mixed @ self.vectors.T, texts)
+        return best(scores, k, exclude, Recount(rounding(mixed, self._longest), again))
+
+    def _mixed(self, rows: Rows, weights: Floats) -> Floats:
+        return np.asarray(np.einsum("bh,bhd->bd", weights, self.queries[rows]), np.float32)
+
+    def _texts(self, rows: Rows, weights: Floats) -> Floats | None:
         if self.tfidf is None or not self.tfidf_share:
+            return None
+        return self.tfidf.similarity(self._mixed_texts(self.tfidf, rows, weights))
+
+    def _blended(self, scores: Floats, texts: Floats | None) -> Floats:
+        if texts is None:
             return np.asarray(scores, np.float32)
-        texts = self.tfidf.similarity(self._mixed_texts(self.tfidf, rows, weights))
         return np.asarray((1 - self.tfidf_share) * scores + self.tfidf_share * texts, np.float32)
+
+    @cached_property
+    def _longest(self) -> float:
+        return longest(self.vectors)
 
     def _mixed_texts(self, tfidf: Tfidf, rows: Rows, weights: Floats) -> sparse.csr_array:
         queries, places = np.nonzero(weights)
