@@ -1,9 +1,22 @@
 """What tests of every stage share: where real data lie, and small files to write."""
 
+import csv
+import io
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import polars as pl
 import pytest
+
+from tastemaker.bundle import Bundle, Manifest
+from tastemaker.data.catalogue import Catalogue
+from tastemaker.data.interactions import Interactions
+from tastemaker.recipe import Column, Recipe, Role
+from tastemaker.recommend import Recommender
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
@@ -38,3 +51,157 @@ def written(tmp_path: Path) -> Callable[[str | bytes, str], Path]:
         return path
 
     return write
+
+
+class Done(NamedTuple):
+    """What a command came to."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture(scope="session")
+def tastemaker() -> Command:
+    """`tastemaker("train", "--items", path, …)` as from a shell, but in this process, which is quicker."""
+    from tastemaker.cli import main
+
+    def run(*arguments: object) -> Done:
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(sys, "argv", ["tastemaker", *map(str, arguments)])
+            with pytest.raises(SystemExit) as stopped:
+                main()
+        return Done(int(stopped.value.code or 0), out.getvalue(), err.getvalue())
+
+    return run
+
+
+class Planted(NamedTuple):
+    """Files of a world with one law: whoever touched item n touches item n + 1 next, after the last the first.
+
+    items, interactions: CSV. item_ids, user_ids: in the order of the files.
+    """
+
+    items: Path
+    interactions: Path
+    item_ids: list[str]
+    user_ids: list[str]
+
+
+ODD_IDS = ["a,b", 'say "hi"', "two\nlines", "🎬", "007", "../up", " spaced ", '"quoted"', "1.0", "1e5", "NA", "-3"]
+"""Ids that a careless program would change."""
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    folder = tmp_path_factory.mktemp("planted")
+    item_ids = ODD_IDS + [f"i{n}" for n in range(len(ODD_IDS), 60)]
+    user_ids = ODD_IDS + [f"u{n}" for n in range(len(ODD_IDS), 80)]
+    titles = ["Comet: Season 1", "Comet: Season 2", "Comet: Season 3", "Dune (1984)", "Dune (2021)"]
+    syllables = ["ka", "lo", "mir", "ten", "su", "vor", "ba", "nel"]
+    titles += [f"{syllables[n // 8]}{syllables[n % 8]}x" for n in range(5, 60)]
+    with (folder / "items.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = [[item_ids[n], titles[n], f"genre {n // 10}", 1960 + n] for n in range(60)]
+        csv.writer(file).writerows([["item_id", "title", "genre", "year"], *rows])
+    with (folder / "log.csv").open("w", newline="", encoding="utf-8") as file:
+        events = [
+            [user_ids[user], item_ids[(7 * user + step) % 60], 1_600_000_000 + 1000 * step + user]
+            for user in range(80)
+            for step in range(12)
+        ]
+        csv.writer(file).writerows([["user_id", "item_id", "timestamp"], *events])
+    return Planted(folder / "items.csv", folder / "log.csv", item_ids, user_ids)
+
+
+SMALL = [  # no knob at its default
+    *("seed=3", "split.strategy=leave_one_out", "evaluation.k=4", "evaluation.bootstrap=100"),
+    *("features.hash_rows=512", "features.ngrams=[2, 4]", "features.max_text=40", "features.buckets=5"),
+    *("history.dim=10", "history.hidden=[12, 9]", "history.length=7", "history.epochs=2"),
+    *("history.batch_size=64", "history.dropout=0.1", "history.id_dropout=0.2", "history.patience=2"),
+    *("content.dim=12", "content.epochs=2", "content.batch_size=32", "content.tfidf_share=0.3"),
+]
+
+
+@pytest.fixture(scope="session")
+def settings() -> list[str]:
+    """`--set` for a quick training, no knob at its default."""
+    return [part for setting in SMALL for part in ("--set", setting)]
+
+
+def trained(tastemaker: Command, folder: Path, *arguments: object) -> Path:
+    pytest.importorskip("tensorflow")
+    done = tastemaker("train", *arguments, "--out", folder)
+    assert done.status == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def history_bundle(tastemaker, planted, settings, tmp_path_factory) -> Path:
+    """Trained on the planted world. Don't change it: it is shared."""
+    files = ("--items", planted.items, "--interactions", planted.interactions)
+    return trained(tastemaker, tmp_path_factory.mktemp("history") / "bundle", *files, *settings)
+
+
+@pytest.fixture(scope="session")
+def content_bundle(tastemaker, planted, settings, tmp_path_factory) -> Path:
+    """Trained on the planted catalogue alone. Don't change it: it is shared."""
+    return trained(
+        tastemaker, tmp_path_factory.mktemp("content") / "bundle", "--items", planted.items, *settings
+    )
+
+
+@pytest.fixture(scope="session")
+def by_hand() -> Bundle:
+    """Six items in the plane, made without any training; two people.
+
+    | row | id | title           | vector   | popularity |
+    |-----|----|-----------------|----------|------------|
+    | 0   | a  | Comet: Season 1 | 1, 0     | 1          |
+    | 1   | b  | Comet: Season 2 | 1, 0     | 5          |
+    | 2   | c  | Roma            | 0.8, 0.6 | 2          |
+    | 3   | d  | Dune (1984)     | 0.6, 0.8 | 5          |
+    | 4   | e  | Dune (2021)     | 0, 1     | 0          |
+    | 5   | f  | Oslo            | -1, 0    | 3          |
+
+    ann touched a, then e; bob touched f.
+    """
+    titles = ["Comet: Season 1", "Comet: Season 2", "Roma", "Dune (1984)", "Dune (2021)", "Oslo"]
+    frame = pl.DataFrame({"id": list("abcdef"), "title": titles, "genre": ["x", "x", "y", "x", None, "y"]})
+    roles = (Role.ID, Role.TITLE, Role.CATEGORY)
+    columns = tuple(Column(name=n, role=r) for n, r in zip(frame.columns, roles, strict=True))
+    vectors = np.array([[1, 0], [1, 0], [0.8, 0.6], [0.6, 0.8], [0, 1], [-1, 0]], np.float32)
+    log = Interactions.from_events(
+        ["ann", "bob"], np.array([0, 0, 1], np.int32), np.array([0, 4, 5], np.int32), np.array([1.0, 2, 3])
+    )
+    manifest = Manifest(
+        kind="content",
+        recipe=Recipe().model_dump(mode="json"),
+        columns={"items": list(columns)},
+        history_length=5,
+        value_scale={"mean": 1.0, "deviation": 1.0, "is_log": False},
+        data={"fingerprint": "planted", "items": 6, "users": 2, "interactions": 3},
+        created="2024-01-01T00:00:00+00:00",
+        versions={"tastemaker": "0.1.0"},
+    )
+    return Bundle(
+        manifest=manifest,
+        catalogue=Catalogue(frame, columns),
+        users=None,
+        histories=log,
+        arrays={
+            "item_vectors": vectors,
+            "neighbour_vectors": vectors,
+            "popularity": np.array([1, 5, 2, 5, 0, 3], np.float32),
+        },
+        encoders={"items": {}},
+        card="# By hand\n",
+    )
+
+
+@pytest.fixture(scope="session")
+def answers(by_hand: Bundle) -> Recommender:
+    return Recommender(by_hand)

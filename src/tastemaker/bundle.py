@@ -29,10 +29,8 @@ from tastemaker.features.text import Tfidf
 from tastemaker.recipe import Column, Recipe
 
 FORMAT = 1
-Floats = npt.NDArray[np.float32]
 
 ARRAYS = ("item_vectors", "item_inputs", "neighbour_vectors", "neighbour_queries", "popularity")
-TOWERS = ("query_tower", "item_tower")
 
 
 class Manifest(BaseModel):
@@ -77,9 +75,10 @@ class Bundle:
         histories: what was known of people when it was trained; empty without users.
         arrays: by name, see `ARRAYS`. `item_vectors` (N, D) is what query vectors meet; `item_inputs`
             (N, Di) what the query tower sees of an item (absent: `item_vectors` without the last
-            column); `neighbour_vectors` (N, Dn) are compared for similar items, from the item's own
-            `neighbour_queries` (N, Dn) where the two differ; `popularity` (N,) higher is more.
-        towers: LiteRT models by name, see `TOWERS`.
+            column); `neighbour_vectors` (N, Dn; absent: `item_vectors`) are compared for similar items,
+            from the item's own `neighbour_queries` (N, Dn) where the two differ; `popularity` (N,)
+            higher is more.
+        towers: LiteRT models, `query_tower` and `item_tower`.
         originals: Keras files by name.
         encoders: JSON of the fitted encoders, by "items" and "users".
         tfidf: n-grams of the catalogue's texts, where similarity uses them.
@@ -91,7 +90,7 @@ class Bundle:
     catalogue: Catalogue
     users: Catalogue | None
     histories: Interactions
-    arrays: Mapping[str, Floats]
+    arrays: Mapping[str, npt.NDArray[np.floating]]
     towers: Mapping[str, bytes] = field(default_factory=dict)
     originals: Mapping[str, bytes] = field(default_factory=dict)
     encoders: Mapping[str, Any] = field(default_factory=dict)
@@ -174,11 +173,7 @@ class Bundle:
                 for name in ARRAYS
                 if f"{name}.npy" in manifest.files
             },
-            towers={
-                name: (path / f"{name}.tflite").read_bytes()
-                for name in TOWERS
-                if f"{name}.tflite" in manifest.files
-            },
+            towers=_Unread(path, [name for name in manifest.files if name.endswith(".tflite")]),
             originals=_Unread(path, [name for name in manifest.files if name.endswith(".keras")]),
             encoders=json.loads((path / "encoders.json").read_bytes()),
             tfidf=Tfidf.load(path / "tfidf") if "tfidf/idf.npy" in manifest.files else None,
@@ -192,7 +187,7 @@ class _Unread(Mapping[str, bytes]):
     """Verified files that are read when asked for: most answers never need them."""
 
     def __init__(self, folder: Path, names: list[str]) -> None:
-        self._paths = {name.removesuffix(".keras"): folder / name for name in names}
+        self._paths = {Path(name).stem: folder / name for name in names}
 
     def __getitem__(self, name: str) -> bytes:
         return self._paths[name].read_bytes()
@@ -269,11 +264,15 @@ def _read_manifest(path: Path) -> Manifest:
         values = json.loads(text)
         found, checksum = values.get("format"), values.get("checksum")
     except FileNotFoundError:
-        what = "has no manifest.json" if path.is_dir() else "is not there" if not path.exists() else "is a file"
-        raise BundleError(f"{path} is not a bundle: it {what}. `tastemaker train … --out` makes one.") from None
+        what = (
+            "has no manifest.json" if path.is_dir() else "is not there" if not path.exists() else "is a file"
+        )
+        raise BundleError(
+            f"{path} is not a bundle: it {what}. `tastemaker train … --out` makes one."
+        ) from None
     except (OSError, ValueError, AttributeError) as error:
-        reason = f"it {'is a file' if isinstance(error, NotADirectoryError) else 'has an unreadable manifest.json'}"
-        raise BundleError(f"{path} is not a bundle: {reason}.") from None
+        what = "is a file" if isinstance(error, NotADirectoryError) else "has an unreadable manifest.json"
+        raise BundleError(f"{path} is not a bundle: it {what}.") from None
     if found != FORMAT:
         raise BundleError(f"{path} has format {found!r}; this version reads format {FORMAT}. Train it anew.")
     if not checksum or _signed(text.replace(f'"checksum": "{checksum}"', _UNSIGNED)) != text:

@@ -47,7 +47,7 @@ def _scores_without_each(
     if not count or not len(rows):
         return None
     without = np.repeat(window.rows, count + 1, axis=0)
-    # Left out, every time it stands there; the others keep their places, so that only its absence is measured.
+    # Left out, every time it stands there; the others keep their places, so only its absence is measured.
     without[1:][window.rows[0] == window.rows[0, :count, None]] = PAD
     variants = Window(without, np.repeat(window.values, count + 1, axis=0))
     return recommender.score(variants, [log.user_ids[user]] * (count + 1), rows)

@@ -220,11 +220,16 @@ class Recommender:
         """The catalogue row of an id. Raises UnknownItemError."""
         row = int(self.catalogue.rows([item_id])[0])
         if row == PAD:
-            raise UnknownItemError(f"No item has the id {item_id!r}. `similar` with a title searches by name.")
+            raise UnknownItemError(
+                f"No item has the id {item_id!r}. `similar` with a title searches by name."
+            )
         return row
 
     def find(self, title: str) -> int:
-        """The catalogue row that a title means; an id is taken for itself. Raises UnknownItemError, AmbiguousTitleError."""
+        """The catalogue row that a title means; an id is taken for itself.
+
+        Raises: UnknownItemError, AmbiguousTitleError.
+        """
         row = int(self.catalogue.rows([title])[0])
         return self._finder.find(title) if row == PAD else row
 
@@ -266,7 +271,9 @@ class Recommender:
         return Slate(
             tuple(
                 Recommendation(ids[row], titles[row], float(score), rank, source, why)
-                for rank, (row, score, why) in enumerate(zip(rows, scores, reasons or [()] * len(rows), strict=True), 1)
+                for rank, (row, score, why) in enumerate(
+                    zip(rows, scores, reasons or [()] * len(rows), strict=True), 1
+                )
             ),
             asked,
             notes,
@@ -294,7 +301,7 @@ class Recommender:
     @cached_property
     def neighbours(self) -> Neighbours:
         arrays = self.bundle.arrays
-        vectors = np.asarray(arrays["neighbour_vectors"])
+        vectors = np.asarray(arrays.get("neighbour_vectors", arrays["item_vectors"]))
         queries = np.asarray(arrays.get("neighbour_queries", vectors))
         share = self.recipe.content.tfidf_share if self.bundle.tfidf is not None else 0.0
         return Neighbours(vectors, queries, self.bundle.tfidf, share)
@@ -315,8 +322,10 @@ class Recommender:
     @cached_property
     def _series(self) -> npt.NDArray[np.int64]:
         """(N,) a number a series, shared by its seasons."""
-        keys = [series_key(title) for title in self.catalogue.titles]
-        return np.unique(keys, return_inverse=True)[1]
+        numbers: dict[str, int] = {}
+        return np.array(
+            [numbers.setdefault(series_key(title), len(numbers)) for title in self.catalogue.titles]
+        )
 
 
 def _memory(window: Window) -> Floats:
@@ -328,5 +337,3 @@ def _memory(window: Window) -> Floats:
 def _check_k(k: int) -> None:
     if k < 1:
         raise TastemakerError(f"k is {k}: a list needs room for one item at least.")
-
-

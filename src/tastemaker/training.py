@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.bundle import Bundle, Manifest
+from tastemaker.card import card
 from tastemaker.data import Dataset
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
@@ -112,7 +113,12 @@ def _history(data: Dataset, log: Interactions, recipe: Recipe, report: Report) -
         epochs = max(1, recipe.history.epochs // 2)
     study = _study(data, log, log, recipe)
     final = study.learn(log, epochs, "refit on everything", report)
-    training = {"epochs": final.epochs, "examples": final.examples, "seconds": round(final.seconds, 1), "exam": why}
+    training = {
+        "epochs": final.epochs,
+        "examples": final.examples,
+        "seconds": round(final.seconds, 1),
+        "exam": why,
+    }
     return study.parts(final, evaluation, training)
 
 
@@ -182,9 +188,6 @@ def _seen(encoded: Encoded) -> Encoded | None:
     return None if encoded.is_empty else encoded
 
 
-
-
-
 def _content(data: Dataset, recipe: Recipe, report: Report) -> _Parts:
     if recipe.preset == "seed-content":
         return _seed_content(data, recipe, report)
@@ -198,7 +201,7 @@ def _content(data: Dataset, recipe: Recipe, report: Report) -> _Parts:
     has_texts = bool(data.items.by_role(Role.TITLE, Role.TEXT))
     parts = _Parts(
         kind="content",
-        arrays={"item_vectors": model.vectors, "neighbour_vectors": model.vectors},
+        arrays={"item_vectors": model.vectors},
         encoders={"items": encoder.as_json()},
         length=recipe.history.length,
         towers={"item_tower": to_litert(model.tower)},
@@ -216,7 +219,7 @@ def _seed_content(data: Dataset, recipe: Recipe, report: Report) -> _Parts:
     model = seed_content.train(data.items, recipe.seed, report)
     parts = _Parts(
         kind="content",
-        arrays={"item_vectors": model.vectors, "neighbour_vectors": model.vectors, "neighbour_queries": model.queries},
+        arrays={"item_vectors": model.vectors, "neighbour_queries": model.queries},
         encoders={},
         length=recipe.history.length,
         training={"epochs": model.epochs, "seconds": round(time.perf_counter() - started, 1)},
@@ -252,7 +255,7 @@ def _bundle(data: Dataset, recipe: Recipe, parts: _Parts, histories: Interaction
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(),
     )
-    bundle = Bundle(
+    return Bundle(
         manifest=manifest,
         catalogue=data.items,
         users=data.users,
@@ -264,15 +267,15 @@ def _bundle(data: Dataset, recipe: Recipe, parts: _Parts, histories: Interaction
         tfidf=parts.tfidf,
         evaluation=None if parts.evaluation is None else parts.evaluation.as_json(),
         rejected=data.report.rejected,
+        card=card(manifest, parts.evaluation, data.report.rejected.height),
     )
-    return bundle
 
 
 def _nobody() -> Interactions:
     return Interactions.from_events([], np.zeros(0, np.int32), np.zeros(0, np.int32))
 
 
-def _popularity(data: Dataset, log: Interactions) -> Floats:
+def _popularity(data: Dataset, log: Interactions) -> npt.NDArray[np.float64]:
     """(N,) events of the log; without a log the catalogue's own figure, or 0 for all."""
     if log.size:
         return log.counts(data.items.size).astype(np.float64)

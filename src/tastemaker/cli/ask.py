@@ -24,7 +24,8 @@ def recommend(
     bundle: options.BundlePath,
     user: Annotated[str | None, typer.Option(help="Somebody's id.")] = None,
     history: Annotated[
-        str | None, typer.Option(metavar="ID,ID,…", help="What somebody touched, oldest first; quoted as in CSV.")
+        str | None,
+        typer.Option(metavar="ID,ID,…", help="What somebody touched, oldest first; quoted as in CSV."),
     ] = None,
     users_file: Annotated[Path | None, typer.Option(help="Many ids, one a line.")] = None,
     interactions: Annotated[
@@ -37,14 +38,15 @@ def recommend(
     """Recommend items to a user, to anyone with a history, or to many users."""
     _one_of({"--user": user, "--history": history, "--users-file": users_file})
     options.check_out(out)
-    many = options.ids_of(users_file) if users_file else None
 
     from tastemaker.data.read import read_log
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
     log = None if interactions is None else read_log(interactions, recommender.catalogue)
-    if many is not None:
+    if users_file is not None:
+        known = recommender.bundle.histories if log is None else log
+        many = options.ids_of(users_file, lambda id: known.user(id) is not None)
         slates: Iterable[tuple[str, Slate]] = zip(
             many, recommender.recommend_many(many, k, interactions=log), strict=True
         )
@@ -52,15 +54,19 @@ def recommend(
         slates = [("", recommender.recommend(history=_history(history, recommender), k=k))]
     else:
         slates = [(str(user), recommender.recommend(user_id=user, k=k, interactions=log))]
-    _answer(slates, "user_id", "for {}", out, as_json, one=many is None)
+    _answer(slates, "user_id", "for {}", out, as_json, one=users_file is None)
 
 
 def similar(
     bundle: options.BundlePath,
-    title: Annotated[str | None, typer.Argument(help="A title, in either language; spelling is forgiven.")] = None,
+    title: Annotated[
+        str | None, typer.Argument(help="A title, in either language; spelling is forgiven.")
+    ] = None,
     item: Annotated[str | None, typer.Option(help="An item's id, exactly as in the file.")] = None,
     items_file: Annotated[Path | None, typer.Option(help="Many ids, one a line.")] = None,
-    all_seasons: Annotated[bool, typer.Option("--all-seasons", help="Every season, not one entry a series.")] = False,
+    all_seasons: Annotated[
+        bool, typer.Option("--all-seasons", help="Every season, not one entry a series.")
+    ] = False,
     k: options.Length = 10,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -68,18 +74,18 @@ def similar(
     """List the items most like one item, or like each of many."""
     _one_of({"a title": title, "--item": item, "--items-file": items_file})
     options.check_out(out)
-    many = options.ids_of(items_file) if items_file else None
 
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
-    if many is not None:
+    if items_file is not None:
+        many = options.ids_of(items_file, recommender.catalogue.__contains__)
         slates = recommender.similar_many(many, k, all_seasons=all_seasons)
     else:
         row = recommender.row(item) if item is not None else recommender.find(str(title))
         item_id = recommender.catalogue.ids[row]
         slates = iter([(item_id, recommender.similar(item_id=item_id, k=k, all_seasons=all_seasons))])
-    _answer(slates, "query_item_id", "like {}", out, as_json, one=many is None)
+    _answer(slates, "query_item_id", "like {}", out, as_json, one=items_file is None)
 
 
 def _answer(

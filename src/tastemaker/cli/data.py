@@ -61,3 +61,32 @@ def convert(
     frames = sources.convert(format, path)
     for file, frame in zip(sources.write(frames, out), frames.values(), strict=True):
         typer.echo(f"{file}  {frame.height:,} rows: {', '.join(frame.columns)}")
+
+
+@app.command()
+def split(
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe whose [data] names the files.")] = None,
+    items: Annotated[Path | None, typer.Option(help="The catalogue.")] = None,
+    interactions: Annotated[Path | None, typer.Option(help="The log of who touched what.")] = None,
+    strategy: Annotated[str, typer.Option(help="auto, global_time or leave_one_out.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Folder for train, history and targets .parquet.")] = Path(
+        "split"
+    ),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="One knob, as in split.test_share=0.2.")
+    ] = None,
+) -> None:
+    """Part a log into what may be learnt from, what is known when asked, and what should be found."""
+    from tastemaker.data import read
+    from tastemaker.data import split as splits
+    from tastemaker.errors import DataError
+    from tastemaker.recipe import Recipe
+
+    chosen = Recipe.read(recipe, [*(settings or ()), f"split.strategy={strategy}"])
+    data = read(items, interactions, None, chosen.data)
+    if data.interactions is None:
+        raise DataError("There is nothing to split: give a file of interactions.")
+    fold, told = splits.choose(data.interactions, chosen.split)
+    splits.save(fold, data.items.ids, out, strategy=told.split(":")[0].split(",")[0])
+    sizes = ", ".join(f"{name} {log.size:,}" for name, log in fold._asdict().items())
+    typer.echo(f"{out}: {sizes} events. Split by {told}")

@@ -20,13 +20,17 @@ QUICK = ("history.patience=2", "history.batch_size=512", "history.learning_rate=
 
 
 def demo(
-    data: Annotated[Path, typer.Option(help="Folder with movies.csv and ratings.csv.")] = Path("examples/data"),
+    data: Annotated[Path, typer.Option(help="Folder with movies.csv and ratings.csv.")] = Path(
+        "examples/data"
+    ),
     out: Annotated[Path, typer.Option(help="Folder for the two bundles.")] = Path("models"),
 ) -> None:
     """Train on MovieLens without and with its ratings, measure both, and ask them things."""
     movies, ratings = data / "movies.csv", data / "ratings.csv"
     if not movies.is_file() or not ratings.is_file():
-        raise DataError(f"{data} has no movies.csv and ratings.csv: run the demo from a clone of the project.")
+        raise DataError(
+            f"{data} has no movies.csv and ratings.csv: run the demo from a clone of the project."
+        )
 
     from tastemaker.cli.show import console, slate_table
     from tastemaker.data import read

@@ -3,7 +3,7 @@
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,16 +30,23 @@ Out = Annotated[Path | None, typer.Option(help="Write the lists here: a .csv or 
 _ID_LINE = re.compile(r'"(?P<quoted>(?:[^"]|"")*)"(?=\r?\n|\Z)\r?\n?|(?P<plain>[^\n]*?)(?:\r?\n|\Z)')
 
 
-def ids_of(path: Path) -> list[str]:
-    """One id a line, exactly as it stands there; a whole line in quotes is read as CSV writes it."""
+def ids_of(path: Path, is_known: Callable[[str], bool]) -> list[str]:
+    """One id a line, exactly as it stands there.
+
+    A line in quotes is read as CSV writes it, unless it is known with its quotes.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise TastemakerError(f"{path} is not UTF-8 text: it should hold one id a line.") from None
     except OSError as error:
         raise TastemakerError(f"Can't read {path}: {error.strerror}.") from None
-    found = (line["plain"] or (line["quoted"] or "").replace('""', '"') for line in _ID_LINE.finditer(text))
-    ids = [id for id in found if id.strip()]
+    found = ((line["plain"], line["quoted"]) for line in _ID_LINE.finditer(text))
+    ids = [
+        plain if quoted is None or is_known(f'"{quoted}"') else quoted.replace('""', '"')
+        for plain, quoted in found
+    ]
+    ids = [id for id in ids if id.strip()]
     if not ids:
         raise TastemakerError(f"{path} is empty: it should hold one id a line.")
     return ids

@@ -78,7 +78,8 @@ class _Lines:
 @contextmanager
 def _bars() -> Iterator["Report"]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description}"),
@@ -87,20 +88,15 @@ def _bars() -> Iterator["Report"]:
         TextColumn("{task.fields[told]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, object] = {}
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
 
-        def report(progress: "Progress") -> None:
-            if progress.stage not in tasks:
-                tasks[progress.stage] = bars.add_task(progress.stage, total=progress.steps, told="")
-            told = "" if progress.loss is None else f"loss {progress.loss:.4f}"
-            told += f"  {progress.rate:,.0f} examples/s" if progress.rate else ""
-            told += f"  {progress.note}" if progress.note else ""
-            bars.update(
-                tasks[progress.stage],  # type: ignore[arg-type]
-                completed=progress.step,
-                total=progress.steps,
-                told=told,
-            )
+        def report(now: "Progress") -> None:
+            if now.stage not in tasks:
+                tasks[now.stage] = bars.add_task(now.stage, total=now.steps, told="")
+            told = "" if now.loss is None else f"loss {now.loss:.4f}"
+            told += f"  {now.rate:,.0f} examples/s" if now.rate else ""
+            told += f"  {now.note}" if now.note else ""
+            bars.update(tasks[now.stage], completed=now.step, total=now.steps, told=told)
 
         yield report

@@ -39,7 +39,9 @@ def train(
     bundle = recommender.bundle
     if as_json:
         told = bundle.manifest.model_dump(mode="json", include={"kind", "data", "training", "metrics"})
-        typer.echo(json.dumps(told | {"bundle": str(out), "evaluation": bundle.evaluation}, ensure_ascii=False))
+        typer.echo(
+            json.dumps(told | {"bundle": str(out), "evaluation": bundle.evaluation}, ensure_ascii=False)
+        )
         return
     if bundle.evaluation is not None:
         screen.print(Report.from_json(bundle.evaluation))

@@ -62,7 +62,9 @@ class Catalogue:
         """(N,) what to show a person: the title, or the id where there is none."""
         if self.title_column is None:
             return self.ids
-        return [title or id for title, id in zip(self.frame[self.title_column].to_list(), self.ids, strict=True)]
+        return [
+            title or id for title, id in zip(self.frame[self.title_column].to_list(), self.ids, strict=True)
+        ]
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

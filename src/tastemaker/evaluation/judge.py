@@ -53,7 +53,11 @@ def mark(
 
 
 def judge(
-    recommender: "Recommender", log: Interactions, *, history: Interactions | None = None, k: int | None = None
+    recommender: "Recommender",
+    log: Interactions,
+    *,
+    history: Interactions | None = None,
+    k: int | None = None,
 ) -> Report:
     """How well it foretells `log`, from what it knew.
 
@@ -64,7 +68,9 @@ def judge(
     fold = against(known, log, history)
     is_known = np.diff(fold.history.offsets) > 0
     if (is_known & (np.diff(fold.targets.offsets) > 0)).any():
-        return mark(recommender, fold, "later events of people who are known, to be found from what was.", k=k)
+        return mark(
+            recommender, fold, "later events of people who are known, to be found from what was.", k=k
+        )
     fold = hold_out_last(log)
     if not len(asked(fold)):
         raise DataError("Nothing can be asked of this log: nobody in it has two events, or a known history.")

@@ -145,7 +145,11 @@ class Examples:
         """(B, N) whether a row stands in `[start, stop)` of the log."""
         counts = stops - starts
         of = np.repeat(np.arange(len(starts)), counts)
-        at = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(starts, counts)
+        at = (
+            np.arange(counts.sum())
+            - np.repeat(np.cumsum(counts) - counts, counts)
+            + np.repeat(starts, counts)
+        )
         seen = np.zeros((len(starts), self.items), bool)
         seen[of, self.log.rows[at]] = True
         return seen

@@ -69,7 +69,9 @@ class Encoded:
 
     def without(self, ending: str) -> "Encoded":
         """The same, less the fields whose name ends so."""
-        kept = [pair for pair in zip(self.fields, self.bags, strict=True) if not pair[0].name.endswith(ending)]
+        kept = [
+            pair for pair in zip(self.fields, self.bags, strict=True) if not pair[0].name.endswith(ending)
+        ]
         return Encoded(tuple(field for field, _ in kept), tuple(bag for _, bag in kept), self.dense)
 
     @property

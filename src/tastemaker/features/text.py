@@ -187,6 +187,10 @@ def texts_of(catalogue: Catalogue) -> list[str]:
     return [" ".join(parts) for parts in zip(*columns, strict=True)] if columns else [""] * catalogue.size
 
 
+FEW = 16
+"""Queries answered from the rows themselves; more are answered from the columns, made once."""
+
+
 @dataclass(frozen=True)
 class Tfidf:
     """Plain character n-grams: hard to beat where a name says what a thing belongs to.
@@ -224,7 +228,10 @@ class Tfidf:
 
     def similarity(self, queries: sparse.csr_array) -> npt.NDArray[np.float32]:
         """(B, N) cosines of (B, V) queries with every row of the catalogue, 0 to 1."""
-        return np.asarray((queries @ self._columns).toarray(), np.float32)
+        if queries.shape[0] > FEW:
+            return np.asarray((queries @ self._columns).toarray(), np.float32)
+        # For a few, a second copy of the matrix is not worth its making.
+        return np.stack([self.matrix @ query for query in queries.toarray()]).astype(np.float32)
 
     @cached_property
     def _columns(self) -> sparse.csr_array:

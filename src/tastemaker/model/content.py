@@ -61,7 +61,7 @@ class ContentModel:
 
 
 @register
-class UnitLength(layers.Layer):  # type: ignore[misc]
+class UnitLength(layers.Layer):
     """(B, D) → (B, D), each of length 1."""
 
     def call(self, vectors: Any) -> Any:
@@ -241,7 +241,7 @@ def _flat(whole: Encoded, sources: Sequence[Encoded]) -> Flat:
     return Flat(starts, ids[order].astype(np.int32), weights[order], fields[order].astype(np.int32))
 
 
-class Contrast(keras.Model):  # type: ignore[misc]
+class Contrast(keras.Model):
     """InfoNCE between the first and the second views, plus the guesses."""
 
     def __init__(self, tower: keras.Model, encoded: Encoded, recipe: ContentRecipe) -> None:

@@ -13,7 +13,7 @@ from tastemaker.model.buffers import keep_large_buffers
 from tastemaker.progress import Progress, Report
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+class Batches(keras.utils.PyDataset):
     """Examples in a new order each epoch, drawn by (seed, epoch) so that a run can be repeated."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self.order = self.rng.permutation(self.examples)
 
 
-class _Tell(keras.callbacks.Callback):  # type: ignore[misc]
+class _Tell(keras.callbacks.Callback):
     """Turns Keras's own events into ours, and stops when the loss is no number any more."""
 
     def __init__(self, stage: str, batches: Batches, report: Report) -> None:
@@ -55,8 +55,8 @@ class _Tell(keras.callbacks.Callback):  # type: ignore[misc]
         loss = float((logs or {}).get("loss", math.nan))
         if not math.isfinite(loss):
             raise TrainingError(
-                f"{self.stage}: the loss became {loss} at step {batch + 1} of epoch {self.batches.epoch + 1}. "
-                "Lower the learning rate (history.learning_rate or content.learning_rate)."
+                f"{self.stage}: the loss became {loss} at step {batch + 1} of epoch {self.batches.epoch + 1}."
+                " Lower the learning rate (history.learning_rate or content.learning_rate)."
             )
         self.done += 1
         if self.done % 10 == 0 or batch + 1 == len(self.batches):
@@ -65,7 +65,7 @@ class _Tell(keras.callbacks.Callback):  # type: ignore[misc]
             self.report(Progress(self.stage, self.done, steps, loss, rate, self.note))
 
 
-class _StopByRanking(keras.callbacks.Callback):  # type: ignore[misc]
+class _StopByRanking(keras.callbacks.Callback):
     """Keeps the epoch whose validation score is best, and stops when it is `patience` epochs past it."""
 
     def __init__(self, validate: Callable[[], float], patience: int, tell: _Tell) -> None:

@@ -70,7 +70,9 @@ class BagOfRows(layers.Layer):
 
     def build(self, *_: Any) -> None:
         self.table = self.add_weight(
-            shape=(self.rows, self.dim), initializer=keras.initializers.RandomNormal(stddev=0.05), name="table"
+            shape=(self.rows, self.dim),
+            initializer=keras.initializers.RandomNormal(stddev=0.05),
+            name="table",
         )
 
     def call(self, ids: Any, weights: Any) -> Any:
@@ -148,7 +150,9 @@ def _feature_vectors(encoded: Encoded, inputs: Mapping[str, Any], dim: int, name
 def item_tower(encoded: Encoded, dim: int) -> keras.Model:
     """An item's metadata alone, ids (B, L), weights (B, L), dense (B, M) → (B, D)."""
     inputs = feature_inputs(encoded)
-    return keras.Model(inputs, layers.Add()(_feature_vectors(encoded, inputs, dim, "item")), name="item_tower")
+    return keras.Model(
+        inputs, layers.Add()(_feature_vectors(encoded, inputs, dim, "item")), name="item_tower"
+    )
 
 
 @register
@@ -221,7 +225,9 @@ class Items(NamedTuple):
 class HistoryModel(keras.Model):
     """Logits of every item, given histories as rows; what training calls."""
 
-    def __init__(self, table: ItemTable, tower: keras.Model, user: Encoded | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, table: ItemTable, tower: keras.Model, user: Encoded | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.table, self.tower = table, tower
         self.user = None if user is None else [tf.constant(a) for a in (*_pair(user.joined), user.dense)]

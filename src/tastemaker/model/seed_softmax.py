@@ -39,7 +39,10 @@ class SeedSoftmax(keras.Model):
             mean = bag.weights / np.maximum(bag.weights.sum(1, keepdims=True), 1e-9)
             self.sides.append((table, tf.constant(bag.ids), tf.constant(mean[..., None])))
         width = MOVIE + sum(int(table.shape[1]) for table, _, _ in self.sides)
-        history, present = keras.Input((length, width), name="history"), keras.Input((length,), name="present")
+        history, present = (
+            keras.Input((length, width), name="history"),
+            keras.Input((length,), name="present"),
+        )
         query = layers.Dense(MOVIE, name="linear")(MeanOfPresent()(history, present))
         self.tower = keras.Model({"history": history, "present": present}, query, name="query_tower")
 
@@ -65,5 +68,7 @@ def _sides(encoded: Encoded | None) -> list[tuple[str, int, Bag, int]]:
         return []
     pairs = list(zip(encoded.fields, encoded.bags, strict=True))
     genres = [("genres", GENRE, bag, field.size) for field, bag in pairs if field.kind == "categories"]
-    years = [("years", YEAR, bag, field.size) for field, bag in pairs if field.name.casefold().endswith("year")]
+    years = [
+        ("years", YEAR, bag, field.size) for field, bag in pairs if field.name.casefold().endswith("year")
+    ]
     return genres[:1] + years[:1]

@@ -43,29 +43,38 @@ class Neighbours:
             weights: (B, H) float32.
         Returns: (B, N) float32.
         """
-        return self._blended(self._mixed(rows, weights) @ self.vectors.T, self._texts(rows, weights))
+        texts = None if self._texts is None else self._texts.similarity(self._mixed_texts(rows, weights))
+        return self._blended(self._mixed(rows, weights) @ self.vectors.T, texts)
 
     def search(self, rows: Rows, weights: Floats, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
         """The k most like each weighted mix of items, less the rows in its entry of `exclude` (B).
 
         Keeps the promises of `Index`.
         """
-        mixed, texts = self._mixed(rows, weights), self._texts(rows, weights)
+        mixed = self._mixed(rows, weights)
+        scores, slack = mixed @ self.vectors.T, rounding(mixed, self._longest)
+        if self._texts is None:
+            return best(
+                scores,
+                k,
+                exclude,
+                Recount(slack, lambda query, rows: one_by_one(mixed[query], self.vectors[rows])),
+            )
+        matrix, asked = self._texts.matrix, self._mixed_texts(rows, weights)
 
         def again(query: int, rows: Rows) -> Floats:
-            products = one_by_one(mixed[query], self.vectors[rows])
-            return self._blended(products, None if texts is None else texts[query, rows])
+            texts = matrix[rows] @ asked[[query]].toarray()[0]
+            return self._blended(one_by_one(mixed[query], self.vectors[rows]), texts)
 
-        scores = self._blended(mixed @ self.vectors.T, texts)
-        return best(scores, k, exclude, Recount(rounding(mixed, self._longest), again))
+        slack += np.finfo(np.float32).eps * np.diff(matrix.indptr).max(initial=0) * np.abs(weights).sum(1)
+        return best(self._blended(scores, self._texts.similarity(asked)), k, exclude, Recount(slack, again))
+
+    @property
+    def _texts(self) -> Tfidf | None:
+        return self.tfidf if self.tfidf_share else None
 
     def _mixed(self, rows: Rows, weights: Floats) -> Floats:
         return np.asarray(np.einsum("bh,bhd->bd", weights, self.queries[rows]), np.float32)
-
-    def _texts(self, rows: Rows, weights: Floats) -> Floats | None:
-        if self.tfidf is None or not self.tfidf_share:
-            return None
-        return self.tfidf.similarity(self._mixed_texts(self.tfidf, rows, weights))
 
     def _blended(self, scores: Floats, texts: Floats | None) -> Floats:
         if texts is None:
@@ -76,9 +85,11 @@ class Neighbours:
     def _longest(self) -> float:
         return longest(self.vectors)
 
-    def _mixed_texts(self, tfidf: Tfidf, rows: Rows, weights: Floats) -> sparse.csr_array:
+    def _mixed_texts(self, rows: Rows, weights: Floats) -> sparse.csr_array:
+        assert self.tfidf is not None
+        matrix = self.tfidf.matrix
         queries, places = np.nonzero(weights)
         mix = sparse.csr_array(
-            (weights[queries, places], (queries, rows[queries, places])), shape=(len(rows), tfidf.matrix.shape[0])
+            (weights[queries, places], (queries, rows[queries, places])), shape=(len(rows), matrix.shape[0])
         )
-        return sparse.csr_array(mix @ tfidf.matrix)
+        return sparse.csr_array(mix @ matrix)

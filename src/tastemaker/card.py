@@ -1,0 +1,61 @@
+"""The model card: what a person should know before trusting a bundle; `card.md`."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tastemaker.bundle import Manifest
+    from tastemaker.evaluation.report import Report
+
+
+def card(manifest: "Manifest", evaluation: "Report | None", rejected: int) -> str:
+    """Markdown: what it is made from, how it was trained, how good it is, what it can't do."""
+    data, training = manifest.data, manifest.training
+    kind = {
+        "content": "a model of the catalogue alone: it knows what items are, not who liked them",
+        "history": "a model of what people did: it foretells the next item from a history",
+    }[manifest.kind]
+    lines = [
+        "# Model card",
+        "",
+        f"This is {kind}. Made {manifest.created} with preset `{manifest.recipe.get('preset', 'default')}`.",
+        "",
+        "## Data",
+        "",
+        f"- {data['items']:,} items, {data['users']:,} users, {data['interactions']:,} interactions"
+        f" (fingerprint `{data['fingerprint'][:12]}`).",
+        f"- {rejected:,} rows of the input could not be used; they are in `rejected.csv`."
+        if rejected
+        else "- Every row of the input was used.",
+        "",
+        "## Training",
+        "",
+        *(f"- {name}: {value}" for name, value in training.items()),
+        "",
+        "## How good it is",
+        "",
+        evaluation.markdown() if evaluation is not None else "No exam was held: there was too little to ask.",
+        "",
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in _limits(manifest)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _limits(manifest: "Manifest") -> list[str]:
+    recipe: dict[str, Any] = manifest.recipe
+    if recipe.get("preset") == "seed-content":
+        return [
+            "It has the item's id in its input and as its target, so it learns the identity, not likeness."
+        ]
+    if manifest.kind == "content":
+        return [
+            "It has never seen a person: likeness of names and fields is not taste.",
+            "It may prefer the language that the catalogue is mostly in.",
+        ]
+    return [
+        "It has seen what people did, not what they were shown: what is popular is partly so "
+        "for being shown.",
+        "Items without any interaction are placed by their metadata alone.",
+        "Numbers above come from a model trained before the refit; what is served has seen more.",
+    ]

@@ -1,0 +1,214 @@
+import threading
+
+import numpy as np
+import pytest
+from pytest import approx
+
+from tastemaker.data.catalogue import PAD
+from tastemaker.data.interactions import Interactions
+from tastemaker.errors import AmbiguousTitleError, TastemakerError, UnknownItemError
+from tastemaker.recommend import Recommender
+from tastemaker.slate import Slate
+
+
+def ids(slate: Slate) -> str:
+    return "".join(item.item_id for item in slate)
+
+
+# The six items are laid out in conftest.py: a and b point right, c and d lean up, e points up, f left.
+
+
+def test_a_known_user_gets_what_lies_near_their_history_and_nothing_seen(answers):
+    # ann touched a, then e; e is newer, so the mix is (0.9 a + 1 e) / 1.9.
+    # c: (0.9 · 0.8 + 0.6) / 1.9, d: (0.9 · 0.6 + 0.8) / 1.9, b: 0.9 / 1.9, f: -0.9 / 1.9
+    slate = answers.recommend("ann")
+    assert ids(slate) == "dcbf"
+    assert [item.score for item in slate] == approx([1.34 / 1.9, 1.32 / 1.9, 0.9 / 1.9, -0.9 / 1.9])
+    assert [item.rank for item in slate] == [1, 2, 3, 4]
+    assert {item.source for item in slate} == {"content"}
+
+
+def test_the_newest_of_a_history_counts_most(answers):
+    assert ids(answers.recommend(history=["a", "e"], k=2)) == "dc"
+    assert ids(answers.recommend(history=["e", "a"], k=2)) == "cd"
+
+
+def test_a_list_is_as_long_as_asked_or_as_there_is(answers):
+    assert len(answers.recommend("ann", k=1)) == 1
+    assert len(answers.recommend("ann", k=10**12)) == 4
+    assert len(answers.similar("Roma", k=10**12, all_seasons=True)) == 5
+
+
+def test_an_unknown_user_gets_what_is_popular_and_is_told_so(answers):
+    slate = answers.recommend("eve", k=4)
+    assert ids(slate) == "bdfc"  # 5, 5, 3, 2
+    assert all(item.source == "popularity: user eve has no known history" for item in slate)
+    assert ids(answers.recommend("eve")) == "bdfcae"
+
+
+def test_a_history_of_unknown_ids_is_noted_and_popularity_answers(answers):
+    slate = answers.recommend(history=["zz", "a,b"], k=2)
+    assert ids(slate) == "bd"
+    assert slate[0].source == "popularity: none of its items is known"
+    assert slate.notes == ("not in the catalogue, left out: 'zz', 'a,b'",)
+
+
+def test_of_a_history_half_unknown_the_known_half_counts(answers):
+    slate = answers.recommend(history=["a", "zz"])
+    assert ids(slate) == ids(answers.recommend(history=["a"]))
+    assert slate[0].source == "content"
+    assert "'zz'" in slate.notes[0]
+
+
+def test_an_empty_history_gets_what_is_popular(answers):
+    slate = answers.recommend(history=[], k=1)
+    assert ids(slate) == "b"
+    assert slate[0].source == "popularity: it is empty"
+
+
+def test_who_has_seen_everything_gets_an_empty_list(answers):
+    assert len(answers.recommend(history=list("abcdef"))) == 0
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_list_of_nothing_is_refused(answers, k):
+    for ask in (
+        lambda: answers.recommend("ann", k=k),
+        lambda: answers.similar("Roma", k=k),
+        lambda: list(answers.recommend_many(["ann"], k)),
+        lambda: list(answers.similar_many(["a"], k)),
+    ):
+        with pytest.raises(TastemakerError, match=f"k is {k}"):
+            ask()
+
+
+@pytest.mark.parametrize("given", [{}, {"user_id": "ann", "history": ["a"]}])
+def test_one_of_user_and_history_is_needed(answers, given):
+    with pytest.raises(TastemakerError, match="one of the two"):
+        answers.recommend(**given)
+
+
+def test_newer_interactions_replace_histories_and_what_is_seen(answers):
+    newer = Interactions.from_events(["ann", "eve"], np.array([0, 1], np.int32), np.array([5, 0], np.int32))
+    assert ids(answers.recommend("ann", interactions=newer)) == "edcab"  # f points left; a and e are news again
+    assert ids(answers.recommend("eve", k=2, interactions=newer)) == "bc"
+    assert answers.recommend("bob", interactions=newer)[0].source.startswith("popularity")
+    many = list(answers.recommend_many(["bob", "eve", "ann"], 2, interactions=newer))
+    assert [ids(slate) for slate in many] == ["bd", "bc", "ed"]
+
+
+def test_many_at_once_get_what_each_gets_alone(answers, monkeypatch):
+    monkeypatch.setattr("tastemaker.recommend.BLOCK", 2)
+    asked = ["eve", "ann", "bob", "ann", "nobody"]
+    for user, slate in zip(asked, answers.recommend_many(asked, 3), strict=True):
+        alone = answers.recommend(user, k=3)
+        assert [item._replace(reasons=()) for item in alone] == list(slate)
+    assert list(answers.recommend_many([], 3)) == []
+
+
+def test_top_gives_the_same_lists_as_rows(answers):
+    log = answers.bundle.histories
+    rows = answers.top(log, np.array([1, 0], np.int32), 5)
+    assert rows.tolist() == [[4, 3, 2, 0, 1], [3, 2, 1, 5, PAD]]
+    nobody = Interactions.from_events(["x", "y"], np.array([1], np.int32), np.array([4], np.int32))
+    assert answers.top(nobody, np.array([0, 1], np.int32), 2).tolist() == [[1, 3], [3, 2]]
+
+
+# --- similar --------------------------------------------------------------------------------
+
+
+def test_similar_leaves_the_own_series_out(answers):
+    assert ids(answers.similar("Comet: Season 1")) == "cdef"
+    assert ids(answers.similar(item_id="a", all_seasons=True)) == "bcdef"
+
+
+def test_a_series_stands_once_by_default_and_whole_with_all_seasons(answers):
+    assert ids(answers.similar("Roma")) == "daef"  # 0.96, 0.8 (b as well), 0.6, -0.8
+    assert ids(answers.similar("Roma", all_seasons=True)) == "dabef"
+    assert ids(answers.similar("Roma", k=2)) == "da"
+
+
+def test_two_films_of_one_name_are_two(answers):
+    assert ids(answers.similar("Dune (2021)", k=3)) == "dca"
+
+
+def test_a_short_list_is_filled_up_behind_a_long_series(by_hand):
+    # 200 seasons crowd the top; the two others still have to be found.
+    from dataclasses import replace
+
+    import polars as pl
+
+    from tastemaker.data.catalogue import Catalogue
+
+    titles = ["Roma", *(f"Comet: Season {n}" for n in range(1, 201)), "Oslo"]
+    frame = pl.DataFrame({"id": [f"i{n}" for n in range(202)], "title": titles, "genre": ["x"] * 202})
+    vectors = np.array([[1, 0], *[[1, 0]] * 200, [-1, 0]], np.float32)
+    arrays = {"item_vectors": vectors, "neighbour_vectors": vectors, "popularity": np.zeros(202, np.float32)}
+    nobody = Interactions.from_events([], np.zeros(0, np.int32), np.zeros(0, np.int32))
+    catalogue = Catalogue(frame, by_hand.catalogue.columns)
+    crowded = Recommender(replace(by_hand, catalogue=catalogue, arrays=arrays, histories=nobody))
+    assert [item.title for item in crowded.similar("Roma", k=5)] == ["Comet: Season 1", "Oslo"]
+
+
+def test_an_item_is_found_by_id_by_title_and_by_typo(answers):
+    assert answers.similar(item_id="c") == answers.similar("Roma") == answers.similar("Rooma") == answers.similar("c")
+
+
+def test_what_nobody_knows_is_refused(answers):
+    with pytest.raises(UnknownItemError, match="'zz'"):
+        answers.similar(item_id="zz")
+    with pytest.raises(UnknownItemError):
+        answers.similar("qqqqq zzzzz")
+    with pytest.raises(UnknownItemError, match="'zz'"):
+        next(answers.similar_many(["a", "zz"]))  # before the first answer
+
+
+def test_a_name_of_two_films_is_asked_back(answers):
+    with pytest.raises(AmbiguousTitleError) as asked:
+        answers.similar("Dune")
+    assert asked.value.candidates == ["Dune (1984)", "Dune (2021)"]
+
+
+def test_one_of_title_and_id_is_needed(answers):
+    for given in ({}, {"title": "Roma", "item_id": "c"}):
+        with pytest.raises(TastemakerError, match="one of the two"):
+            answers.similar(**given)
+
+
+def test_many_items_get_what_each_gets_alone(answers):
+    for item_id, slate in answers.similar_many(list("fedcba"), 3):
+        assert slate == answers.similar(item_id=item_id, k=3)
+
+
+# --- the answer -----------------------------------------------------------------------------
+
+
+def test_a_slate_is_a_sequence_a_frame_and_json(answers):
+    slate = answers.similar("Roma", k=2)
+    assert [item.item_id for item in slate[1:]] == ["a"]
+    frame = slate.to_polars()
+    assert frame.columns == ["item_id", "title", "score", "rank", "source", "reasons"]
+    assert frame["item_id"].to_list() == ["d", "a"]
+    assert frame["rank"].to_list() == [1, 2]
+    told = slate.as_json()
+    assert told["query"] == "Roma"
+    assert told["items"][1] | {"score": 0} == {
+        "item_id": "a",
+        "title": "Comet: Season 1",
+        "score": 0,
+        "rank": 2,
+        "source": "content",
+        "reasons": [],
+    }
+    assert Slate(()).to_polars().height == 0
+
+
+def test_many_threads_get_the_same(by_hand):
+    recommender, found = Recommender(by_hand), []
+    ask = lambda: found.extend([ids(recommender.recommend("ann")), ids(recommender.similar("Roma"))])  # noqa: E731
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == ["daef"] * 8 + ["dcbf"] * 8
