@@ -223,7 +223,7 @@ def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _setting(text: str) -> dict[str, Any]:
     """`a.b=c` as nested values; c is a TOML value, or else a plain string."""
     name, equals, value = text.partition("=")
-    for right in (value, json.dumps(value, ensure_ascii=False)):
+    for right in (value, json.dumps(value, ensure_ascii=False)) if equals else ():
         with contextlib.suppress(tomllib.TOMLDecodeError):
             return tomllib.loads(f"{name}{equals}{right}")
     raise RecipeError(f"--set takes key=value, for example history.epochs=10; it got '{text}'.")

@@ -41,11 +41,11 @@ def ids_of(path: Path, is_known: Callable[[str], bool]) -> list[str]:
         raise TastemakerError(f"{path} is not UTF-8 text: it should hold one id a line.") from None
     except OSError as error:
         raise TastemakerError(f"Can't read {path}: {error.strerror}.") from None
-    found = ((line["plain"], line["quoted"]) for line in _ID_LINE.finditer(text))
-    ids = [
-        plain if quoted is None or is_known(f'"{quoted}"') else quoted.replace('""', '"')
-        for plain, quoted in found
-    ]
+    ids = []
+    for line in _ID_LINE.finditer(text):
+        quoted = line["quoted"]
+        is_plain = quoted is None or is_known(f'"{quoted}"')
+        ids.append(line[0].rstrip("\r\n") if is_plain else quoted.replace('""', '"'))
     ids = [id for id in ids if id.strip()]
     if not ids:
         raise TastemakerError(f"{path} is empty: it should hold one id a line.")

@@ -19,12 +19,13 @@ from tastemaker.evaluation import metrics
 from tastemaker.evaluation.baselines import Baseline, Users
 from tastemaker.evaluation.intervals import Interval, bootstrap_means, interval
 from tastemaker.evaluation.report import Contest, Line, Mark, Report, Verdict
+from tastemaker.retrieve.exact import best
 
 BLOCK_BYTES = 64 * 2**20
 """Memory for one block of scores; larger is no faster, because it outgrows the cache."""
 
-BYTES_PER_SCORE = 28
-"""A float32 score, its masked copy, and the integers that `top_k` sorts by."""
+BYTES_PER_SCORE = 12
+"""A float32 score, and what a sparse product needs beside it."""
 
 
 class Top(Protocol):
@@ -44,7 +45,7 @@ class FullRanking:
 
     def top(self, history: Interactions, users: Users, k: int) -> Rows:
         seen = [history.of(int(user)) for user in users]
-        return metrics.top_k(self.baseline.scores(history, users), seen, k)
+        return best(self.baseline.scores(history, users), k, seen).rows
 
 
 @dataclass(frozen=True)

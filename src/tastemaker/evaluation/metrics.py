@@ -5,7 +5,7 @@ found; out come an array with one number a user, or one number for all lists tog
 binary and the discount is `log2(rank + 1)`. A user with nothing to be found has no number: NaN.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -16,37 +16,6 @@ from tastemaker.data.interactions import Interactions
 
 PerUser = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-
-
-def top_k(scores: npt.NDArray[np.float32], seen: Sequence[npt.ArrayLike], k: int) -> Rows:
-    """The best k rows of each query: higher score first, then the smaller row.
-
-    Args:
-        scores: (B, N). A row with score -inf or NaN is never returned.
-        seen: B arrays of rows that must not be returned; PAD in them means nothing.
-        k: length of the lists; it may exceed N.
-
-    Returns: (B, k) rows, PAD where fewer than k are left.
-    """
-    count, items = scores.shape
-    open_scores = np.array(scores, np.float32) + np.float32(0)  # a copy, with -0 and 0 made one
-    queries = np.repeat(np.arange(count), [np.size(rows) for rows in seen])
-    struck = np.concatenate([np.ravel(rows) for rows in seen]) if len(seen) else np.zeros(0)
-    struck = struck.astype(np.int64)
-    open_scores[queries[struck >= 0], struck[struck >= 0]] = -np.inf
-    open_scores[np.isnan(open_scores)] = -np.inf
-    # Score and row in one integer, so that no two are equal and any selection breaks ties alike.
-    # Read as integers, positive floats sort as they should and negative ones backwards.
-    bits = open_scores.view(np.int32)
-    ordered = (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))).astype(np.int64)
-    keys = (ordered << 32) | np.arange(items - 1, -1, -1, dtype=np.int64)
-    length = min(k, items)
-    if 0 < length < items:
-        keys = np.partition(keys, items - length, axis=1)[:, items - length :]
-    best = items - 1 - (np.sort(keys, axis=1)[:, ::-1] & 0xFFFFFFFF)
-    rows = np.full((count, k), PAD, np.int32)
-    rows[:, :length] = np.where(np.take_along_axis(open_scores, best, 1) > -np.inf, best, PAD)[:, :length]
-    return rows
 
 
 def hits(rows: Rows, targets: Interactions, k: int) -> Bools:

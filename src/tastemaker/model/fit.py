@@ -59,6 +59,9 @@ class _Tell(keras.callbacks.Callback):
                 " Lower the learning rate (history.learning_rate or content.learning_rate)."
             )
         self.done += 1
+        if self.done == 1:
+            # Not before: TensorFlow's own pipeline lowers the thresholds when it starts.
+            keep_large_buffers()
         if self.done % 10 == 0 or batch + 1 == len(self.batches):
             rate = self.done * self.batches.batch_size / (time.perf_counter() - self.started)
             steps = len(self.batches) * int(self.params["epochs"])
@@ -108,7 +111,6 @@ def fit(
     Returns: how many epochs the kept weights have seen.
     Raises: TrainingError when the loss stops being a number.
     """
-    keep_large_buffers()
     tell = _Tell(stage, batches, report)
     callbacks: list[Any] = [tell]
     stop = None if validate is None else _StopByRanking(validate, patience, tell)

@@ -30,7 +30,8 @@ class RecencyBags(layers.Layer):
 
     A head weighs the event at position t (0 = newest) by softmax(decay[t] + slope × value): how fast
     to forget, and how much a strong event counts for more, are learnt. With order unknown there is
-    one head, blind to position.
+    one head, blind to position, and its mean grows with the number of events, n^power, so that a long
+    history may speak louder.
     """
 
     def __init__(self, in_order: bool = True, **kwargs: Any) -> None:
@@ -48,13 +49,19 @@ class RecencyBags(layers.Layer):
             name="position",
         )
         self.slope = self.add_weight(shape=(len(decays),), initializer="zeros", name="slope")
+        power = keras.initializers.Constant(0.0 if self.in_order else 0.5)
+        self.power = self.add_weight(shape=(), initializer=power, trainable=not self.in_order, name="power")
 
     def call(self, history: Any, present: Any, value: Any) -> Any:
         """(B, T, D), (B, T) 1 or 0, (B, T) → (B, H, D); zeros where nothing is present."""
         logits = self.position[None] + self.slope[None, :, None] * value[:, None, :]
         logits = logits + (present[:, None, :] - 1.0) * 1e9
         weights = ops.softmax(logits, axis=-1) * present[:, None, :]  # (B, H, T)
-        return ops.matmul(weights, history)
+        means = ops.matmul(weights, history)
+        if self.in_order:
+            return means
+        count = ops.maximum(ops.sum(present, axis=1), 1.0)[:, None, None]
+        return means * ops.power(count, self.power)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "in_order": self.in_order}

@@ -110,10 +110,11 @@ class Recount(NamedTuple):
 def best(scores: Floats, k: int, exclude: Sequence[npt.ArrayLike], recount: Recount | None = None) -> Hits:
     """The k highest of each row of `scores` (B, N), which is overwritten.
 
-    Ties: the smaller row first. An excluded row, -inf and NaN never come back.
+    Ties: the smaller row first. An excluded row, -inf and NaN never come back; PAD excludes nothing.
     """
     for query, rows in enumerate(exclude):
-        scores[query, np.asarray(rows, dtype=np.int64)] = -np.inf
+        struck = np.asarray(rows, dtype=np.int64)
+        scores[query, struck[struck >= 0]] = -np.inf
     scores[np.isnan(scores)] = -np.inf
     count = min(k, scores.shape[1])
     rows = np.full((len(scores), k), PAD, np.int32)

@@ -1,0 +1,185 @@
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.strategies import booleans, floats, integers, lists
+from pytest import approx
+
+from tastemaker.data.catalogue import PAD
+from tastemaker.data.interactions import Interactions
+from tastemaker.features.batches import Examples, Scale, query_windows, windows
+
+ITEMS = 7
+Histories = lists(lists(integers(0, ITEMS - 1), max_size=9), min_size=1, max_size=5)
+
+
+def log_of(histories: list[list[int]]) -> Interactions:
+    """Users 0, 1, … with these rows, oldest first; the strength of an event is its row + 1."""
+    rows = np.array([row for history in histories for row in history], np.int32)
+    users = np.repeat(np.arange(len(histories), dtype=np.int32), [len(history) for history in histories])
+    times = np.arange(len(rows), dtype=float)
+    return Interactions.from_events([f"u{n}" for n in range(len(histories))], users, rows, times, rows + 1.0)
+
+
+def examples(log: Interactions, length: int = 3, in_order: bool = True) -> Examples:
+    return Examples(log, ITEMS, length, Scale(), in_order)
+
+
+# --- windows --------------------------------------------------------------------------------
+
+
+def test_a_window_is_newest_first_and_padded_behind():
+    log = log_of([[5, 1, 4, 2], [6]])
+    seen = windows(log, np.array([3, 1, 0, 5]), np.array([0, 0, 0, 4]), 3, Scale())
+    assert seen.rows.tolist() == [[4, 1, 5], [5, PAD, PAD], [PAD, PAD, PAD], [6, PAD, PAD]]
+    assert seen.values.tolist() == [[5, 2, 6], [6, 0, 0], [0, 0, 0], [7, 0, 0]]
+    assert (seen.rows.dtype, seen.values.dtype) == (np.int32, np.float32)
+
+
+def test_a_window_is_no_longer_than_asked():
+    log = log_of([[5, 1, 4, 2]])
+    assert windows(log, np.array([4]), np.array([0]), 2, Scale()).rows.tolist() == [[2, 4]]
+
+
+def test_in_the_padding_a_strength_is_0_even_where_0_is_not_the_mean():
+    seen = windows(log_of([[3]]), np.array([1]), np.array([0]), 3, Scale(mean=2, deviation=4))
+    assert seen.values.tolist() == [[0.5, 0, 0]]
+
+
+def test_an_empty_log_gives_padding():
+    nobody = Interactions.from_events(["a"], np.zeros(0, np.int32), np.zeros(0, np.int32))
+    seen = query_windows(nobody, np.array([0], np.int32), 2, Scale())
+    assert (seen.rows.tolist(), seen.values.tolist()) == ([[PAD, PAD]], [[0, 0]])
+
+
+@given(Histories, integers(1, 5))
+@settings(max_examples=40)
+def test_what_is_known_now_is_the_window_at_each_users_end(histories, length):
+    log = log_of(histories)
+    users = np.arange(len(histories), dtype=np.int32)[::-1].copy()
+    now = query_windows(log, users, length, Scale())
+    for at, user in enumerate(users):
+        newest = histories[user][::-1][:length]
+        assert now.rows[at].tolist() == newest + [PAD] * (length - len(newest))
+
+
+# --- examples -------------------------------------------------------------------------------
+
+
+def test_every_event_with_a_history_is_a_label_once():
+    log = log_of([[5, 1, 5, 2], [6], [], [3, 4]])
+    # By position: 0 has no history, 2 is there already, 4 is alone, 5 has no history.
+    assert examples(log).events.tolist() == [1, 3, 6]
+    # Without order everything else is the history, so only repeats and the lonely are out.
+    assert examples(log, in_order=False).events.tolist() == [0, 1, 3, 5, 6]
+
+
+def test_one_item_again_and_again_is_no_example():
+    log = log_of([[2, 2, 2]])
+    assert examples(log).events.tolist() == []
+    assert examples(log, in_order=False).events.tolist() == []
+
+
+@given(Histories, integers(0, 99), integers(1, 6), booleans())
+@settings(max_examples=80)
+def test_the_label_never_stands_in_its_history_nor_does_what_came_later(histories, seed, length, in_order):
+    log = log_of(histories)
+    made = examples(log, length, in_order)
+    events, rng = made.events, np.random.default_rng(seed)
+    if not len(events):
+        return
+    batch = made.batch(rng.permutation(events), np.random.default_rng(seed))
+    order = np.random.default_rng(seed).permutation(events)
+    for at, event in enumerate(order):
+        user = int(log.users[event])
+        place = int(event - log.offsets[user])
+        label, window = histories[user][place], [row for row in batch.history.rows[at].tolist() if row != PAD]
+        assert batch.labels[at] == label
+        assert batch.users[at] == user
+        assert label not in window
+        assert window, "an example has a history"
+        if in_order:
+            assert window == histories[user][:place][::-1][:length]
+        else:
+            others = [row for row in histories[user] if row != label]
+            assert len(window) == min(length, len(others))
+            assert all(window.count(row) <= others.count(row) for row in window)
+        strengths = [row + 1 if row != PAD else 0 for row in batch.history.rows[at].tolist()]
+        assert batch.history.values[at].tolist() == strengths
+
+
+@given(Histories, integers(0, 99), booleans())
+@settings(max_examples=60)
+def test_what_a_user_has_is_no_rival_but_the_label_is(histories, seed, in_order):
+    log = log_of(histories)
+    made = examples(log, 2, in_order)
+    events = made.events
+    if not len(events):
+        return
+    batch = made.batch(events, np.random.default_rng(seed))
+    assert batch.seen.shape == (len(events), ITEMS)
+    for at, event in enumerate(events):
+        user = int(log.users[event])
+        place = int(event - log.offsets[user])
+        has = histories[user][:place] if in_order else histories[user]
+        slow = [row in has and row != histories[user][place] for row in range(ITEMS)]
+        assert batch.seen[at].tolist() == slow
+
+
+def test_an_epoch_shows_every_example_once_in_an_order_of_its_own():
+    log = log_of([[0, 1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]])
+    made = examples(log)
+    pairs = [
+        [(int(u), int(r)) for batch in made.epoch(4, np.random.default_rng(seed)) for u, r in zip(batch.users, batch.labels, strict=True)]
+        for seed in (1, 1, 2)
+    ]
+    assert sorted(pairs[0]) == sorted([(0, row) for row in range(1, 7)] + [(1, row) for row in range(1, 6)])
+    assert pairs[0] == pairs[1] != pairs[2]
+    assert sorted(pairs[0]) == sorted(pairs[2])
+
+
+def test_without_order_a_long_history_is_seen_in_random_parts():
+    made = examples(log_of([[0, 1, 2, 3, 4, 5, 6]]), length=2, in_order=False)
+    rng, parts = np.random.default_rng(1), set()
+    for _ in range(100):
+        parts.add(frozenset(made.batch(np.array([0]), rng).history.rows[0].tolist()))
+    assert len(parts) == 15  # pairs of the six others
+
+
+# --- scale ----------------------------------------------------------------------------------
+
+
+def test_ratings_are_standardised():
+    ratings = np.array([1, 3, 5], np.float32)
+    scale = Scale.fit(ratings)
+    # mean 3, deviation √(8/3)
+    assert scale.apply(ratings) == approx([-2 / (8 / 3) ** 0.5, 0, 2 / (8 / 3) ** 0.5])
+    assert not scale.is_log
+
+
+def test_strengths_over_powers_of_ten_are_read_by_their_logarithm():
+    plays = np.array([0, 1, 2, 3, 10_000], np.float32)
+    scale = Scale.fit(plays)
+    assert scale.is_log
+    shown = np.log1p(plays)
+    assert scale.apply(plays) == approx((shown - shown.mean()) / shown.std(), rel=1e-5)
+
+
+def test_below_nothing_is_as_nothing_in_a_logarithm():
+    assert Scale(is_log=True).apply(np.array([-3, 0], np.float32)).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("weights", [[], [1, 1, 1], [4]])
+def test_where_all_are_alike_strength_says_nothing(weights):
+    scale = Scale.fit(np.array(weights, np.float32))
+    assert scale.apply(np.array(weights, np.float32)).tolist() == [0] * len(weights)
+
+
+@given(lists(floats(-1e6, 1e6, width=32), max_size=20))
+def test_a_scale_comes_back_from_json(weights):
+    scale = Scale.fit(np.array(weights, np.float32))
+    again = Scale(**json.loads(json.dumps(asdict(scale))))
+    assert again == scale
+    assert np.isfinite(again.apply(np.array(weights, np.float32))).all()
