@@ -81,7 +81,7 @@ def tastemaker() -> Command:
 
 
 class Planted(NamedTuple):
-    """Files of a world with one law: whoever touched item n touches item n + 1 next, after the last the first.
+    """Files of a world with one law: after item n comes item n + 1, after the last the first.
 
     items, interactions: CSV. item_ids, user_ids: in the order of the files.
     """
@@ -92,7 +92,20 @@ class Planted(NamedTuple):
     user_ids: list[str]
 
 
-ODD_IDS = ["a,b", 'say "hi"', "two\nlines", "🎬", "007", "../up", " spaced ", '"quoted"', "1.0", "1e5", "NA", "-3"]
+ODD_IDS = [
+    "a,b",
+    'say "hi"',
+    "two\nlines",
+    "🎬",
+    "007",
+    "../up",
+    " spaced ",
+    '"quoted"',
+    "1.0",
+    "1e5",
+    "NA",
+    "-3",
+]
 """Ids that a careless program would change."""
 
 

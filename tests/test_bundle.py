@@ -71,7 +71,12 @@ def full(by_hand: Bundle) -> Bundle:
         evaluation={"k": 10},
         rejected=pl.DataFrame({"line": [3], "reason": ["no id"], "raw": ['"x",\n']}),
         manifest=by_hand.manifest.model_copy(
-            update={"columns": {"items": by_hand.manifest.columns["items"], "users": by_hand.manifest.columns["items"]}}
+            update={
+                "columns": {
+                    "items": by_hand.manifest.columns["items"],
+                    "users": by_hand.manifest.columns["items"],
+                }
+            }
         ),
     )
 
@@ -210,7 +215,9 @@ def test_another_format_is_refused_by_number(saved):
         Bundle.open(saved)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format": 1}', '{"format": 1, "checksum": 3}', "\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "7", '{"format": 1}', '{"format": 1, "checksum": 3}', "\ud800"]
+)
 def test_a_damaged_manifest_is_one_clear_line(saved, text):
     (saved / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(BundleError, match=r"manifest\.json|not a bundle") as refused:
@@ -342,7 +349,9 @@ def test_whatever_stops_a_save_leaves_the_old_bundle(by_hand, saved, monkeypatch
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(39, "Directory not empty")])
 @pytest.mark.parametrize("which", [1, 2])
-def test_stopped_between_the_two_renames_the_old_bundle_is_put_back(by_hand, saved, monkeypatch, which, error):
+def test_stopped_between_the_two_renames_the_old_bundle_is_put_back(
+    by_hand, saved, monkeypatch, which, error
+):
     before, real, calls = content_of(saved.parent), Path.rename, []
 
     def rename(path: Path, target: Path) -> Path:
@@ -360,7 +369,9 @@ def test_stopped_between_the_two_renames_the_old_bundle_is_put_back(by_hand, sav
 
 
 def test_a_folder_that_can_not_be_written_to_is_refused(by_hand, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root, as whom tests may run, may write everywhere
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: False
+    )  # root, as whom tests may run, may write everywhere
     with pytest.raises(BundleError, match="not a folder that can be written to"):
         by_hand.save(tmp_path / "bundle")
 
@@ -406,7 +417,8 @@ def test_ctrl_c_leaves_the_old_bundle_and_nothing_half_written(content_bundle, p
         start, sign, epochs = ["-c", SLOW_DISK], "SAVING", 1
     knobs = ["--set", f"content.epochs={epochs}", "--set", "content.dim=8"]
     status, told = interrupted(
-        [sys.executable, *start, "train", "--items", planted.items, "--out", tmp_path / "bundle", *knobs], sign
+        [sys.executable, *start, "train", "--items", planted.items, "--out", tmp_path / "bundle", *knobs],
+        sign,
     )
     assert status == 130
     assert told.splitlines()[-1] == "tastemaker: interrupted; nothing was written."

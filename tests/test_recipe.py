@@ -103,9 +103,7 @@ def test_a_setting_beats_the_file_and_the_last_beats_the_first(written):
 
 @pytest.mark.parametrize("setting", ["", "seed", "[history]", "# seed", "=3", "a b=3", "history..dim=3"])
 def test_what_is_no_setting_is_refused_with_an_example(setting):
-    assert refused(setting) == (
-        f"--set takes key=value, for example history.epochs=10; it got '{setting}'."
-    )
+    assert refused(setting) == (f"--set takes key=value, for example history.epochs=10; it got '{setting}'.")
 
 
 # --- messages -------------------------------------------------------------------------------

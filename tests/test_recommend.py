@@ -2,7 +2,6 @@ import threading
 
 import numpy as np
 import pytest
-from pytest import approx
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
@@ -23,7 +22,7 @@ def test_a_known_user_gets_what_lies_near_their_history_and_nothing_seen(answers
     # c: (0.9 · 0.8 + 0.6) / 1.9, d: (0.9 · 0.6 + 0.8) / 1.9, b: 0.9 / 1.9, f: -0.9 / 1.9
     slate = answers.recommend("ann")
     assert ids(slate) == "dcbf"
-    assert [item.score for item in slate] == approx([1.34 / 1.9, 1.32 / 1.9, 0.9 / 1.9, -0.9 / 1.9])
+    assert [item.score for item in slate] == pytest.approx([1.34 / 1.9, 1.32 / 1.9, 0.9 / 1.9, -0.9 / 1.9])
     assert [item.rank for item in slate] == [1, 2, 3, 4]
     assert {item.source for item in slate} == {"content"}
 
@@ -90,7 +89,9 @@ def test_one_of_user_and_history_is_needed(answers, given):
 
 def test_newer_interactions_replace_histories_and_what_is_seen(answers):
     newer = Interactions.from_events(["ann", "eve"], np.array([0, 1], np.int32), np.array([5, 0], np.int32))
-    assert ids(answers.recommend("ann", interactions=newer)) == "edcab"  # f points left; a and e are news again
+    assert (
+        ids(answers.recommend("ann", interactions=newer)) == "edcab"
+    )  # f points left; a and e are news again
     assert ids(answers.recommend("eve", k=2, interactions=newer)) == "bc"
     assert answers.recommend("bob", interactions=newer)[0].source.startswith("popularity")
     many = list(answers.recommend_many(["bob", "eve", "ann"], 2, interactions=newer))
@@ -151,7 +152,12 @@ def test_a_short_list_is_filled_up_behind_a_long_series(by_hand):
 
 
 def test_an_item_is_found_by_id_by_title_and_by_typo(answers):
-    assert answers.similar(item_id="c") == answers.similar("Roma") == answers.similar("Rooma") == answers.similar("c")
+    assert (
+        answers.similar(item_id="c")
+        == answers.similar("Roma")
+        == answers.similar("Rooma")
+        == answers.similar("c")
+    )
 
 
 def test_what_nobody_knows_is_refused(answers):

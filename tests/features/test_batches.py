@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis.strategies import booleans, floats, integers, lists
-from pytest import approx
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
@@ -132,7 +131,11 @@ def test_an_epoch_shows_every_example_once_in_an_order_of_its_own():
     log = log_of([[0, 1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]])
     made = examples(log)
     pairs = [
-        [(int(u), int(r)) for batch in made.epoch(4, np.random.default_rng(seed)) for u, r in zip(batch.users, batch.labels, strict=True)]
+        [
+            (int(u), int(r))
+            for batch in made.epoch(4, np.random.default_rng(seed))
+            for u, r in zip(batch.users, batch.labels, strict=True)
+        ]
         for seed in (1, 1, 2)
     ]
     assert sorted(pairs[0]) == sorted([(0, row) for row in range(1, 7)] + [(1, row) for row in range(1, 6)])
@@ -155,7 +158,7 @@ def test_ratings_are_standardised():
     ratings = np.array([1, 3, 5], np.float32)
     scale = Scale.fit(ratings)
     # mean 3, deviation √(8/3)
-    assert scale.apply(ratings) == approx([-2 / (8 / 3) ** 0.5, 0, 2 / (8 / 3) ** 0.5])
+    assert scale.apply(ratings) == pytest.approx([-2 / (8 / 3) ** 0.5, 0, 2 / (8 / 3) ** 0.5])
     assert not scale.is_log
 
 
@@ -164,7 +167,7 @@ def test_strengths_over_powers_of_ten_are_read_by_their_logarithm():
     scale = Scale.fit(plays)
     assert scale.is_log
     shown = np.log1p(plays)
-    assert scale.apply(plays) == approx((shown - shown.mean()) / shown.std(), rel=1e-5)
+    assert scale.apply(plays) == pytest.approx((shown - shown.mean()) / shown.std(), rel=1e-5)
 
 
 def test_below_nothing_is_as_nothing_in_a_logarithm():

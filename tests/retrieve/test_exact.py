@@ -12,7 +12,9 @@ def floats(seed: int, *shape: int) -> np.ndarray:
 
 
 def by_slow_loop(vectors: np.ndarray, query: np.ndarray, k: int, excluded: set[int]) -> list[int]:
-    score = {row: float(np.dot(vectors[row].astype(float), query.astype(float))) for row in range(len(vectors))}
+    score = {
+        row: float(np.dot(vectors[row].astype(float), query.astype(float))) for row in range(len(vectors))
+    }
     return sorted(set(score) - excluded, key=lambda row: (-score[row], row))[:k]
 
 

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from pytest import approx
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.features.text import Tfidf
@@ -21,28 +20,30 @@ def share(*values: float) -> np.ndarray:
 def test_without_texts_the_score_is_the_product_of_the_mix():
     scores = Neighbours(VECTORS, VECTORS).scores(row(0, 1), share(0.75, 0.25))
     # 0.75 (1, 0) + 0.25 (0, 1) = (0.75, 0.25); with (0.6, 0.8) that is 0.45 + 0.2
-    assert scores[0] == approx([0.75, 0.25, 0.65])
+    assert scores[0] == pytest.approx([0.75, 0.25, 0.65])
 
 
 def test_texts_count_with_their_share():
     scores = Neighbours(VECTORS, VECTORS, TEXTS, 0.5).scores(row(0), share(1))
     # vectors say 1, 0, 0.6; texts say 1 for the same, 0 for nothing in common
-    assert scores[0] == approx([1, 0.5, 0.3])
+    assert scores[0] == pytest.approx([1, 0.5, 0.3])
 
 
 def test_texts_alone():
-    assert Neighbours(VECTORS, VECTORS, TEXTS, 1.0).scores(row(2), share(1))[0] == approx([0, 0, 1], abs=1e-6)
+    assert Neighbours(VECTORS, VECTORS, TEXTS, 1.0).scores(row(2), share(1))[0] == pytest.approx(
+        [0, 0, 1], abs=1e-6
+    )
 
 
 def test_a_pad_of_weight_nothing_says_nothing():
     whole, padded = Neighbours(VECTORS, VECTORS, TEXTS, 0.5), Neighbours(VECTORS, VECTORS, TEXTS, 0.5)
-    assert padded.scores(row(2, 0), share(1, 0))[0] == approx(whole.scores(row(2), share(1))[0])
+    assert padded.scores(row(2, 0), share(1, 0))[0] == pytest.approx(whole.scores(row(2), share(1))[0])
 
 
 def test_asked_from_may_differ_from_found_by():
     queries = np.array([[0, 1], [1, 0], [0, 0]], np.float32)
-    assert Neighbours(VECTORS, queries).scores(row(0), share(1))[0] == approx([0, 1, 0.8])
-    assert Neighbours(VECTORS, queries).scores(row(2), share(1))[0] == approx([0, 0, 0])
+    assert Neighbours(VECTORS, queries).scores(row(0), share(1))[0] == pytest.approx([0, 1, 0.8])
+    assert Neighbours(VECTORS, queries).scores(row(2), share(1))[0] == pytest.approx([0, 0, 0])
 
 
 def test_the_search_keeps_the_promises_of_an_index():
@@ -50,7 +51,7 @@ def test_the_search_keeps_the_promises_of_an_index():
     hits = twins.search(np.array([[0], [2]], np.int32), np.ones((2, 1), np.float32), 5, [[0, 1], [2]])
     # From row 0: its twin 3 has 1, rows 2 and 5 have 0.6, row 4 has 0. From row 2: 5 has 1, 1 and 4 have 0.8.
     assert hits.rows.tolist() == [[3, 2, 5, 4, PAD], [5, 1, 4, 0, 3]]
-    assert hits.scores[0].tolist() == approx([1, 0.6, 0.6, 0, -np.inf])
+    assert hits.scores[0].tolist() == pytest.approx([1, 0.6, 0.6, 0, -np.inf])
 
 
 @pytest.mark.parametrize("tfidf_share", [0.0, 0.3])

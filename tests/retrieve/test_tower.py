@@ -34,7 +34,11 @@ def asked(batch: int, seed: int = 0, scale: float = 1.0, present: float = 0.7) -
     rng = np.random.default_rng(seed)
     there = (rng.random((batch, T)) < present).astype(np.float32)
     history = rng.normal(size=(batch, T, D), scale=scale).astype(np.float32) * there[..., None]
-    return {"history": history, "present": there, "value": rng.normal(size=(batch, T)).astype(np.float32) * there}
+    return {
+        "history": history,
+        "present": there,
+        "value": rng.normal(size=(batch, T)).astype(np.float32) * there,
+    }
 
 
 def close(ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -104,4 +108,3 @@ def test_it_knows_its_inputs_and_ignores_what_it_has_no_input_for(exported):
     inputs = asked(2)
     np.testing.assert_array_equal(tower(**inputs, strange=np.zeros(2)), tower(**inputs))
     assert tower(**inputs).shape == (2, D + 1)
-
