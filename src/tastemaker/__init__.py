@@ -71,4 +71,4 @@ def evaluate(recommender: "Recommender", data: "Dataset") -> "Report":
         return remembered(recommender)
     if data.interactions is None:
         raise DataError("There is nothing to foretell in these data: they hold no interactions.")
-    return judge(recommender, data.interactions)
+    return judge(recommender, data.interactions.renumbered(recommender.catalogue.rows(data.items.ids)))

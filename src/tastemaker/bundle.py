@@ -173,8 +173,8 @@ class Bundle:
                 for name in ARRAYS
                 if f"{name}.npy" in manifest.files
             },
-            towers=_Unread(path, [name for name in manifest.files if name.endswith(".tflite")]),
-            originals=_Unread(path, [name for name in manifest.files if name.endswith(".keras")]),
+            towers=_Unread(path, manifest.files, ".tflite"),
+            originals=_Unread(path, manifest.files, ".keras"),
             encoders=json.loads((path / "encoders.json").read_bytes()),
             tfidf=Tfidf.load(path / "tfidf") if "tfidf/idf.npy" in manifest.files else None,
             evaluation=json.loads(evaluation.read_bytes()) if evaluation.exists() else None,
@@ -184,19 +184,30 @@ class Bundle:
 
 
 class _Unread(Mapping[str, bytes]):
-    """Verified files that are read when asked for: most answers never need them."""
+    """Files of one ending, read when asked for: most answers never need them.
 
-    def __init__(self, folder: Path, names: list[str]) -> None:
-        self._paths = {Path(name).stem: folder / name for name in names}
+    They are verified again then, since another bundle may have taken the place of this one.
+    """
 
-    def __getitem__(self, name: str) -> bytes:
-        return self._paths[name].read_bytes()
+    def __init__(self, folder: Path, sums: Mapping[str, str], ending: str) -> None:
+        self._folder = folder
+        self._sums = {name.removesuffix(ending): (name, sums[name]) for name in sums if name.endswith(ending)}
+
+    def __getitem__(self, key: str) -> bytes:
+        name, expected = self._sums[key]
+        try:
+            content = (self._folder / name).read_bytes()
+        except OSError:
+            content = b""
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise BundleError(f"{self._folder} was changed while it was open: {name} differs. Open it again.")
+        return content
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._paths)
+        return iter(self._sums)
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._sums)
 
 
 def check_target(path: Path) -> None:

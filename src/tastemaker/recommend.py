@@ -78,7 +78,7 @@ class Recommender:
             user_id: somebody of the log; one who isn't in it gets what is popular.
             history: item ids, oldest first, instead of what the log knows.
             k: at most so many items, fewer only where the catalogue runs out.
-            interactions: replaces the log of the bundle (see `read_interactions`).
+            interactions: replaces the log of the bundle; `tastemaker.data.read_log` makes one of a file.
         Raises: TastemakerError when neither or both of user and history are given, or k is below 1.
         """
         _check_k(k)

@@ -39,11 +39,10 @@ def recommend(
     _one_of({"--user": user, "--history": history, "--users-file": users_file})
     options.check_out(out)
 
-    from tastemaker.data.read import read_log
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
-    log = None if interactions is None else read_log(interactions, recommender.catalogue)
+    log = None if interactions is None else options.log_for(recommender, interactions)
     if users_file is not None:
         known = recommender.bundle.histories if log is None else log
         many = options.ids_of(users_file, lambda id: known.user(id) is not None)

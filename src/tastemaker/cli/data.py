@@ -68,7 +68,9 @@ def split(
     recipe: Annotated[Path | None, typer.Argument(help="A recipe whose [data] names the files.")] = None,
     items: Annotated[Path | None, typer.Option(help="The catalogue.")] = None,
     interactions: Annotated[Path | None, typer.Option(help="The log of who touched what.")] = None,
-    strategy: Annotated[str, typer.Option(help="auto, global_time or leave_one_out.")] = "auto",
+    strategy: Annotated[
+        str | None, typer.Option(help="auto, global_time or leave_one_out; else the recipe's.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for train, history and targets .parquet.")] = Path(
         "split"
     ),
@@ -82,7 +84,7 @@ def split(
     from tastemaker.errors import DataError
     from tastemaker.recipe import Recipe
 
-    chosen = Recipe.read(recipe, [*(settings or ()), f"split.strategy={strategy}"])
+    chosen = Recipe.read(recipe, [*(settings or ()), *([f"split.strategy={strategy}"] if strategy else [])])
     data = read(items, interactions, None, chosen.data)
     if data.interactions is None:
         raise DataError("There is nothing to split: give a file of interactions.")

@@ -33,8 +33,7 @@ def demo(
         )
 
     from tastemaker.cli.show import console, slate_table
-    from tastemaker.data import read
-    from tastemaker.data.read import read_log
+    from tastemaker.data import read, read_log
     from tastemaker.evaluation.judge import judge, remembered
 
     screen = console()
@@ -43,7 +42,7 @@ def demo(
     screen.rule("1. A catalogue alone: 9,125 films, no users")
     content = _trained(read(items=movies), (), out / "demo-content", screen)
     screen.print("\nNobody's taste was known. How well does it foretell what people rated?", style="bold")
-    screen.print(judge(content, read_log(ratings, content.catalogue)))
+    screen.print(judge(content, read_log(ratings, content.catalogue)[0]))
     screen.print(slate_table(content.similar("The Matrix", k=5), "like The Matrix, by metadata alone"))
 
     screen.rule("2. The same films with 100,004 ratings")

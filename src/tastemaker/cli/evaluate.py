@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tastemaker.cli import options
+from tastemaker.errors import TastemakerError
 
 
 def evaluate(
@@ -18,6 +19,9 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Show how good the model is: on a log of later events, or as measured while it was trained."""
+    if test is None and (interactions is not None or k is not None):
+        raise TastemakerError("--interactions and -k ask a new question: give --test with them.")
+
     import json
 
     from tastemaker.cli.show import console
@@ -28,10 +32,8 @@ def evaluate(
     if test is None:
         report = remembered(recommender)
     else:
-        from tastemaker.data.read import read_log
-
-        history = None if interactions is None else read_log(interactions, recommender.catalogue)
-        report = judge(recommender, read_log(test, recommender.catalogue), history=history, k=k)
+        history = None if interactions is None else options.log_for(recommender, interactions)
+        report = judge(recommender, options.log_for(recommender, test), history=history, k=k)
     if as_json:
         typer.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
     else:

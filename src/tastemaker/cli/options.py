@@ -14,6 +14,9 @@ from tastemaker.errors import TastemakerError
 if TYPE_CHECKING:
     import polars as pl
 
+    from tastemaker.data.interactions import Interactions as InteractionLog
+    from tastemaker.recommend import Recommender
+
 BundlePath = Annotated[Path, typer.Argument(help="A bundle made by `tastemaker train`.", show_default=False)]
 Items = Annotated[Path | None, typer.Option(help="The catalogue: CSV, Parquet or JSON Lines.")]
 Interactions = Annotated[Path | None, typer.Option(help="The log: who touched what, and when.")]
@@ -50,6 +53,17 @@ def ids_of(path: Path, is_known: Callable[[str], bool]) -> list[str]:
     if not ids:
         raise TastemakerError(f"{path} is empty: it should hold one id a line.")
     return ids
+
+
+def log_for(recommender: "Recommender", path: Path) -> "InteractionLog":
+    """A log against a bundle's catalogue; what had to be left out is told on stderr."""
+    from tastemaker.data import read_log
+
+    log, report = read_log(path, recommender.catalogue, recommender.recipe.data.columns)
+    if report.rejected.height:
+        reasons = "; ".join(f"{finding.what}: {finding.count:,}" for finding in report.reasons)
+        typer.echo(f"{path}: {report.rejected.height:,} of {report.read:,} rows left out ({reasons})", err=True)
+    return log
 
 
 def check_out(path: Path | None) -> None:

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.data.catalogue import Rows
+from tastemaker.data.catalogue import PAD, Rows
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,11 @@ class Interactions:
             times=self.times[keep],
             weights=self.weights[keep],
         )
+
+    def renumbered(self, new_rows: Rows) -> "Interactions":
+        """The same events against another catalogue: old row r becomes `new_rows[r]`, or goes if that is PAD."""
+        kept = self.where(new_rows[self.rows] != PAD)
+        return replace(kept, rows=new_rows[kept.rows])
 
     def counts(self, items: int) -> npt.NDArray[np.int64]:
         """(N,) how many events each of `items` rows has."""

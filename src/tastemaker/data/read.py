@@ -106,18 +106,24 @@ def read(
 
 def read_log(
     source: Source, items: Catalogue, columns: Mapping[str, ColumnChoice] | None = None
-) -> Interactions:
+) -> tuple[Interactions, FileReport]:
     """A log alone, against a catalogue that is already known; events of other items are left out.
 
+    Args:
+        columns: what is known of columns by their names; those that the log lacks don't matter.
     Raises:
         DataError: the file can't be read, or no event of it is about an item of the catalogue.
     """
     table = read_table(source, "interactions")
-    check_choices(columns or {}, {"interactions": table})
-    roles = infer(table, "interactions", columns or {}, {items.id_column: Role.ITEM})
-    return clean_interactions(table, roles, items, max_rejected=1.0)[0]
+    stated = {name: choice for name, choice in (columns or {}).items() if name in table.frame.columns}
+    # What the catalogue's own columns are says nothing of the same name in a log, but for the key.
+    stated = {name: choice for name, choice in stated.items() if choice.role in _LOG_ROLES}
+    roles = infer(table, "interactions", stated, {items.id_column: Role.ITEM})
+    log, _, report = clean_interactions(table, roles, items, max_rejected=1.0)
+    return log, report
 
 
+_LOG_ROLES = (Role.USER, Role.ITEM, Role.TIME, Role.WEIGHT)
 _KEY_ROLES: Mapping[Kind, Role] = {"items": Role.ITEM, "users": Role.USER}
 
 
