@@ -22,8 +22,9 @@ from tastemaker.features.batches import Window, query_windows
 from tastemaker.features.encode import Encoder
 from tastemaker.features.schema import Encoded
 from tastemaker.features.users import encode_users
+from tastemaker.hits import Hits, best, joined
 from tastemaker.recipe import Recipe
-from tastemaker.retrieve.exact import Exact, Hits, best, joined
+from tastemaker.retrieve.exact import Exact
 from tastemaker.retrieve.neighbours import Neighbours
 from tastemaker.retrieve.tower import Tower
 from tastemaker.slate import Recommendation, Slate

@@ -19,7 +19,7 @@ from tastemaker.card import card
 from tastemaker.data import Dataset
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.split import Fold, choose, hold_out_last
+from tastemaker.data.split import Fold, against, choose, hold_out_any, hold_out_last
 from tastemaker.errors import TrainingError
 from tastemaker.evaluation import metrics
 from tastemaker.evaluation.exam import asked
@@ -88,12 +88,12 @@ class _Parts:
 
 def _history(data: Dataset, log: Interactions, recipe: Recipe, report: Report) -> _Parts:
     exam, why = choose(log, recipe.split)
-    inner = hold_out_last(exam.train)
-    strict = Fold(inner.train, exam.history, exam.targets)
     rng = np.random.default_rng(recipe.seed)
+    inner = _validation(exam, _in_order(log, recipe), rng)
+    strict = Fold(inner.train, exam.history, exam.targets)
     students = asked(inner, recipe.evaluation.max_users, rng)
     evaluation: ExamReport | None = None
-    if len(students) and inner.train.size:
+    if len(students) and (np.diff(inner.train.offsets) > 1).any():
 
         def validate(top: "Top") -> float:
             rows = np.full((log.user_count, 10), PAD, np.int32)
@@ -120,6 +120,13 @@ def _history(data: Dataset, log: Interactions, recipe: Recipe, report: Report) -
         "exam": why,
     }
     return study.parts(final, evaluation, training)
+
+
+def _validation(exam: Fold, in_order: bool, rng: np.random.Generator) -> Fold:
+    """What a model stops by: of the kind that it learns, the next event or any; and nothing of the exam."""
+    if exam.history.size > exam.train.size:  # the split has set validation events aside
+        return against(exam.train, exam.history)
+    return hold_out_last(exam.train) if in_order else hold_out_any(exam.train, rng)
 
 
 @dataclass(frozen=True)
@@ -156,7 +163,6 @@ class _Study:
 def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe) -> _Study:
     from tastemaker.model.learn import Problem
 
-    in_order = log.is_ordered if recipe.history.order == "auto" else recipe.history.order == "time"
     encoders: dict[str, Any] = {}
     item_features = user_features = None
     user_rows = np.full(log.user_count, PAD, np.int32)
@@ -176,12 +182,16 @@ def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe)
         item_features=item_features,
         user_features=user_features,
         user_rows=user_rows,
-        in_order=in_order,
+        in_order=_in_order(log, recipe),
         recipe=recipe.history,
         seed=recipe.seed,
         preset=recipe.preset,
     )
     return _Study(problem, encoders, problem.length)
+
+
+def _in_order(log: Interactions, recipe: Recipe) -> bool:
+    return log.is_ordered if recipe.history.order == "auto" else recipe.history.order == "time"
 
 
 def _seen(encoded: Encoded) -> Encoded | None:

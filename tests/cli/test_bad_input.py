@@ -324,7 +324,6 @@ def test_a_preset_that_needs_a_log_says_so(tastemaker, tmp_path, written):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="learning from no example is not refused in words")
 def test_a_log_in_which_nobody_did_two_things_is_refused_in_words(tastemaker, tmp_path, written):
     pytest.importorskip("tensorflow")
     log = written("user_id,item_id\n" + "".join(f"u{n},i{n % 3}\n" for n in range(9)), "log.csv")

@@ -243,7 +243,6 @@ def test_the_exam_is_remembered_and_held_anew(tastemaker, history_bundle, plante
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="judge takes a log that holds nothing new for one of strangers")
 def test_what_was_learnt_from_is_nothing_to_foretell(tastemaker, history_bundle, planted):
     done = tastemaker("evaluate", history_bundle, "--test", planted.interactions)
     assert done.status == 2
@@ -264,7 +263,6 @@ def test_train_tells_as_json_what_it_made(tastemaker, planted, settings, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="read_log is not told the roles that the bundle keeps")
 def test_a_log_whose_columns_were_named_by_hand_is_read_again_without_naming(tastemaker, tmp_path, written):
     pytest.importorskip("tensorflow")
     rows = "".join(f"p{n % 9},t{(n * 7) % 13},{n}\n" for n in range(90))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.evaluation import metrics
-from tastemaker.retrieve.exact import best
+from tastemaker.hits import best
 
 # One user; 1, 4 and 9 should be found. The list finds 4 second and 1 fourth.
 LIST = np.array([[7, 4, 3, 1, 8]], np.int32)

@@ -84,9 +84,6 @@ def test_a_loss_that_is_no_number_ends_training_with_advice():
         fit(counting(learning_rate=1e38), batches(examples=60), 3, stage="refit", report=silent)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the batches are drawn ahead of the steps, and it is their epoch that is named"
-)
 def test_the_epoch_that_went_wrong_is_named():
     with pytest.raises(TrainingError, match=r"at step 1 of epoch 1\."):
         fit(counting(), batches(value=math.nan), 3, stage="refit", report=silent)

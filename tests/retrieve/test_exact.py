@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis.strategies import data, integers, sets
 
 from tastemaker.data.catalogue import PAD
-from tastemaker.retrieve.exact import BLOCK_SCORES, Exact, Index, best, joined
+from tastemaker.hits import best, joined
+from tastemaker.retrieve.exact import BLOCK_SCORES, Exact, Index
 
 
 def floats(seed: int, *shape: int) -> np.ndarray:

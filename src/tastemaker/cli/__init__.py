@@ -32,8 +32,7 @@ app.command("demo")(demo.demo)
 
 def main() -> None:
     """Entry point of the `tastemaker` command."""
-    # TensorFlow greets on stderr from C++; a person waiting for a progress bar needn't read that.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _keep_libraries_quiet()
     try:
         app()
     except AmbiguousTitleError as error:
@@ -58,6 +57,24 @@ def main() -> None:
             raise
         _complain("interrupted; nothing was written.")
         sys.exit(INTERRUPTED)
+
+
+def _keep_libraries_quiet() -> None:
+    """TensorFlow and LiteRT greet on stderr from C++, past any setting of theirs; nobody needs to read that.
+
+    So their stderr leads nowhere, while Python's goes on to the real one. TF_CPP_MIN_LOG_LEVEL=0 in the
+    environment lets them speak.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    try:
+        real = os.dup(sys.stderr.fileno())
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):
+        return  # no real stderr: inside a test, or closed by the caller
+    sys.stderr = os.fdopen(real, "w", buffering=1, errors="backslashreplace")
 
 
 def _complain(line: str) -> None:

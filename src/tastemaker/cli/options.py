@@ -62,7 +62,9 @@ def log_for(recommender: "Recommender", path: Path) -> "InteractionLog":
     log, report = read_log(path, recommender.catalogue, recommender.recipe.data.columns)
     if report.rejected.height:
         reasons = "; ".join(f"{finding.what}: {finding.count:,}" for finding in report.reasons)
-        typer.echo(f"{path}: {report.rejected.height:,} of {report.read:,} rows left out ({reasons})", err=True)
+        typer.echo(
+            f"{path}: {report.rejected.height:,} of {report.read:,} rows left out ({reasons})", err=True
+        )
     return log
 
 

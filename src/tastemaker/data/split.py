@@ -65,6 +65,18 @@ def hold_out_last(log: Interactions) -> Fold:
     return _fold(log, before, before, (from_end == 0) & enough)
 
 
+def hold_out_any(log: Interactions, rng: np.random.Generator) -> Fold:
+    """One event of each user, drawn at random, is to be found from all the others: where order says nothing.
+
+    Users with one event keep it in train and aren't asked.
+    """
+    counts = np.diff(log.offsets)
+    asked = np.zeros(log.size, np.bool_)
+    several = counts > 1
+    asked[log.offsets[:-1][several] + rng.integers(counts[several])] = True
+    return _fold(log, ~asked, ~asked, asked)
+
+
 def global_time(log: Interactions, test_share: float) -> Fold:
     """One moment for everybody: what came before is known, what came at it or later is to be found.
 
@@ -120,7 +132,8 @@ def choose(log: Interactions, recipe: SplitRecipe) -> tuple[Fold, str]:
     event of each user.
     """
     if recipe.strategy == "leave_one_out":
-        return hold_out_last(log), "leave_one_out, as the recipe asks: each user's last event is to be found."
+        told = "leave_one_out, as the recipe asks: each user's last event is to be found"
+        return leave_one_out(log, "test"), f"{told}, the one before it is known but not learnt from."
     if recipe.strategy == "global_time":
         told = (
             f"global_time, as the recipe asks: the newest {recipe.test_share:.0%} of events are to be found"

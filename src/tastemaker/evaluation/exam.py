@@ -19,7 +19,7 @@ from tastemaker.evaluation import metrics
 from tastemaker.evaluation.baselines import Baseline, Users
 from tastemaker.evaluation.intervals import Interval, bootstrap_means, interval
 from tastemaker.evaluation.report import Contest, Line, Mark, Report, Verdict
-from tastemaker.retrieve.exact import best
+from tastemaker.hits import best
 
 BLOCK_BYTES = 64 * 2**20
 """Memory for one block of scores; larger is no faster, because it outgrows the cache."""

@@ -67,10 +67,14 @@ def judge(
     known = recommender.bundle.histories
     fold = against(known, log, history)
     is_known = np.diff(fold.history.offsets) > 0
-    if (is_known & (np.diff(fold.targets.offsets) > 0)).any():
-        return mark(
-            recommender, fold, "later events of people who are known, to be found from what was.", k=k
-        )
+    fold = fold._replace(targets=fold.targets.where(is_known[fold.targets.users]))
+    if len(asked(fold)):
+        split = "what is known of people: what they did next is to be found from it. Strangers aren't asked."
+        return mark(recommender, fold, split, k=k)
+    if {name for name, known in zip(fold.history.user_ids, is_known, strict=True) if known} & set(
+        log.user_ids
+    ):
+        raise DataError("There is nothing to foretell: all that this log says of people is known already.")
     fold = hold_out_last(log)
     if not len(asked(fold)):
         raise DataError("Nothing can be asked of this log: nobody in it has two events, or a known history.")
@@ -118,7 +122,10 @@ def mark_catalogue(recommender: "Recommender") -> Report | None:
     fold = series_fold(recommender.catalogue)
     if fold is None:
         return None
-    split = "other seasons of the same series are to be found from one season; nobody watched anything yet."
+    split = (
+        "series: from one season, the others of its series are to be found. Names of series taught the "
+        "model too, so this shows that it has learnt them, not how it does on names it never met."
+    )
     popularity = np.asarray(recommender.bundle.arrays["popularity"])
     rivals: list[Baseline] = [Random(recommender.recipe.seed), _Figure(popularity)]
     tfidf = recommender.bundle.tfidf

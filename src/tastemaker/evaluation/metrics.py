@@ -121,12 +121,14 @@ def novelty(rows: Rows, counts: npt.NDArray[np.int64]) -> float:
     """Mean over lists of the mean −log2 of each item's share of all events, in bits.
 
     Zhou et al., PNAS 2010 (self-information). An item without events counts as one with one:
-    else a single such item would make every mean infinite.
+    else a single such item would make every mean infinite. NaN without any event.
 
     Args:
         rows: (U, K).
         counts: (N,) events of each item in train.
     """
+    if not counts.sum():
+        return float("nan")
     bits = -np.log2(np.maximum(counts, 1) / max(1, int(counts.sum())))
     return _mean(_list_means(rows, bits))
 

@@ -73,8 +73,6 @@ def content_tower(encoded: Encoded, dim: int) -> keras.Model:
     inputs = feature_inputs(encoded)
     bag = BagOfRows(encoded.table_size, dim, name="bag")
     vectors = bag(inputs["ids"], inputs["weights"])
-    if not encoded.dense.shape[1]:
-        del inputs["dense"]
     head = _head(dim, encoded.dense.shape[1])
     tower = keras.Model(
         inputs, head([vectors, *(inputs[n] for n in ("dense",) if n in inputs)]), name="item_tower"

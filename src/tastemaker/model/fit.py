@@ -51,11 +51,14 @@ class _Tell(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self.started, self.done = time.perf_counter(), 0
 
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch = epoch
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         loss = float((logs or {}).get("loss", math.nan))
         if not math.isfinite(loss):
             raise TrainingError(
-                f"{self.stage}: the loss became {loss} at step {batch + 1} of epoch {self.batches.epoch + 1}."
+                f"{self.stage}: the loss became {loss} at step {batch + 1} of epoch {self.epoch + 1}."
                 " Lower the learning rate (history.learning_rate or content.learning_rate)."
             )
         self.done += 1
@@ -79,6 +82,7 @@ class _StopByRanking(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         score = self.validate()
+        score = score if math.isfinite(score) else -math.inf
         if not self.scores or score > max(self.scores):
             self.best = self.model.get_weights()
         self.scores.append(score)

@@ -17,7 +17,6 @@ from keras import layers, ops
 
 from tastemaker.features.schema import Bag, Encoded
 
-FEATURE_INPUTS = ("ids", "weights", "dense")
 START_DECAYS = (0.0, 0.05, 0.3, 1.0)
 """How fast each head forgets at first, per event in nats: from "all alike" to "mostly the last one"."""
 
@@ -129,8 +128,9 @@ def query_tower(
     bags = RecencyBags(in_order, name="recency_bags")(inputs["history"], inputs["present"], inputs["value"])
     parts = [layers.Flatten()(bags)]
     if user is not None:
-        inputs |= {f"user_{name}": tensor for name, tensor in feature_inputs(user, "user_").items()}
-        parts += _feature_vectors(user, {n: inputs[f"user_{n}"] for n in FEATURE_INPUTS}, dim // 4, "user")
+        known = feature_inputs(user, "user_")
+        inputs |= {f"user_{name}": tensor for name, tensor in known.items()}
+        parts += _feature_vectors(user, known, max(1, dim // 4), "user")
     x = layers.Dropout(dropout)(layers.Concatenate()(parts) if len(parts) > 1 else parts[0])
     for width in hidden:
         x = layers.Dropout(dropout)(layers.Dense(width, activation="gelu")(x))
@@ -140,26 +140,32 @@ def query_tower(
 
 
 def feature_inputs(encoded: Encoded, prefix: str = "") -> dict[str, Any]:
-    """Keras inputs for the joined bag and the dense numbers of `encoded`."""
+    """Keras inputs for what there is of `encoded`: the joined bag (ids, weights), the numbers (dense)."""
     length, numbers = encoded.joined.ids.shape[1], encoded.dense.shape[1]
-    return {
-        "ids": keras.Input((length,), dtype="int32", name=f"{prefix}ids"),
-        "weights": keras.Input((length,), name=f"{prefix}weights"),
-        "dense": keras.Input((numbers,), name=f"{prefix}dense"),
-    }
+    inputs = {}
+    if length:
+        inputs["ids"] = keras.Input((length,), dtype="int32", name=f"{prefix}ids")
+        inputs["weights"] = keras.Input((length,), name=f"{prefix}weights")
+    if numbers:
+        inputs["dense"] = keras.Input((numbers,), name=f"{prefix}dense")
+    return inputs
 
 
 def _feature_vectors(encoded: Encoded, inputs: Mapping[str, Any], dim: int, name: str) -> list[Any]:
-    bag = BagOfRows(encoded.table_size, dim, name=f"{name}_bag")(inputs["ids"], inputs["weights"])
-    return [bag, layers.Dense(dim, name=f"{name}_dense")(inputs["dense"])]
+    vectors = []
+    if "ids" in inputs:
+        bag = BagOfRows(encoded.table_size, dim, name=f"{name}_bag")
+        vectors.append(bag(inputs["ids"], inputs["weights"]))
+    if "dense" in inputs:
+        vectors.append(layers.Dense(dim, name=f"{name}_dense")(inputs["dense"]))
+    return vectors
 
 
 def item_tower(encoded: Encoded, dim: int) -> keras.Model:
     """An item's metadata alone, ids (B, L), weights (B, L), dense (B, M) → (B, D)."""
     inputs = feature_inputs(encoded)
-    return keras.Model(
-        inputs, layers.Add()(_feature_vectors(encoded, inputs, dim, "item")), name="item_tower"
-    )
+    vectors = _feature_vectors(encoded, inputs, dim, "item")
+    return keras.Model(inputs, layers.Add()(vectors) if len(vectors) > 1 else vectors[0], name="item_tower")
 
 
 @register
@@ -185,8 +191,10 @@ class ItemTable(layers.Layer):
         self.known = tf.constant(known[:, None], "float32")
         self.dim, self.id_dropout = dim, id_dropout
         self.tower = item_tower(encoded, dim) if encoded is not None else None
-        if encoded is not None:
+        self.features = self.dense = None
+        if encoded is not None and encoded.fields:
             self.features = _sparse(encoded.joined, encoded.table_size)
+        if encoded is not None and encoded.dense.shape[1]:
             self.dense = tf.constant(encoded.dense)
         self.seeds = keras.random.SeedGenerator()  # follows keras.utils.set_random_seed
 
@@ -205,8 +213,12 @@ class ItemTable(layers.Layer):
         if self.tower is None:
             return ids
         # The tower's own weights, applied to all N items at once: a sparse product beats N gathers.
-        bag = tf.sparse.sparse_dense_matmul(self.features, self.tower.get_layer("item_bag").table)
-        return ids + bag + self.tower.get_layer("item_dense")(self.dense)
+        if self.features is not None:
+            table = self.tower.get_layer("item_bag").table
+            ids = ids + tf.sparse.sparse_dense_matmul(self.features, table)
+        if self.dense is not None:
+            ids = ids + self.tower.get_layer("item_dense")(self.dense)
+        return ids
 
 
 def _sparse(bag: Bag, width: int) -> tf.SparseTensor:
@@ -237,7 +249,7 @@ class HistoryModel(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         self.table, self.tower = table, tower
-        self.user = None if user is None else [tf.constant(a) for a in (*_pair(user.joined), user.dense)]
+        self.user = {} if user is None else _constants(user)
 
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         """rows (B, T) int32 with PAD, values (B, T), users (B,), seen (B, N) bool → (B, N)."""
@@ -258,11 +270,12 @@ class HistoryModel(keras.Model):
             "present": ops.cast(rows >= 0, "float32"),
             "value": ops.convert_to_tensor(values),
         }
-        if self.user is not None:
-            for name, array in zip(FEATURE_INPUTS, self.user, strict=True):
-                inputs[f"user_{name}"] = ops.take(array, users, axis=0)
+        for name, array in self.user.items():
+            inputs[f"user_{name}"] = ops.take(array, users, axis=0)
         return self.tower(inputs, training=training)
 
 
-def _pair(bag: Bag) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    return bag.ids, bag.weights
+def _constants(encoded: Encoded) -> dict[str, Any]:
+    """The arrays that stand behind `feature_inputs`."""
+    arrays = {"ids": encoded.joined.ids, "weights": encoded.joined.weights, "dense": encoded.dense}
+    return {name: tf.constant(arrays[name]) for name in feature_inputs(encoded)}

@@ -15,15 +15,16 @@ import tensorflow as tf
 
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
+from tastemaker.errors import TrainingError
 from tastemaker.features.batches import Examples, Scale, query_windows
 from tastemaker.features.schema import Encoded
+from tastemaker.hits import best
 from tastemaker.model.export import to_keras, to_litert
 from tastemaker.model.fit import Batches, fit
 from tastemaker.model.history import HistoryModel, ItemTable, query_tower
 from tastemaker.model.seed_softmax import SeedSoftmax
 from tastemaker.progress import Report
 from tastemaker.recipe import HistoryRecipe
-from tastemaker.retrieve.exact import best
 
 BLOCK = 512
 """Users asked at once in a validation."""
@@ -103,6 +104,11 @@ def learn(
     scale = Scale.fit(log.weights)
     examples = Examples(log, problem.items, recipe.length, scale, problem.in_order)
     events = examples.events
+    if not len(events):
+        raise TrainingError(
+            "There is nothing to learn from: nobody in the log did two different things. Train on the "
+            "catalogue alone (without --interactions), or give a longer log."
+        )
     model = _model(problem, log)
 
     def make(chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> Any:

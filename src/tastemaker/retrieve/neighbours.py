@@ -14,7 +14,7 @@ from scipy import sparse
 
 from tastemaker.data.catalogue import Rows
 from tastemaker.features.text import Tfidf
-from tastemaker.retrieve.exact import Hits, Recount, best, longest, one_by_one, rounding
+from tastemaker.hits import Hits, Recount, best, longest, one_by_one, rounding
 
 Floats = npt.NDArray[np.float32]
 

@@ -1,0 +1,80 @@
+"""The best of many scores: where every ranked list is made, in training, serving and evaluation alike."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.data.catalogue import PAD, Rows
+
+Floats = npt.NDArray[np.float32]
+
+
+class Hits(NamedTuple):
+    """The best items for each query, best first.
+
+    rows: (B, K) int32; PAD where the catalogue ran out.
+    scores: (B, K) float32; -inf beside a PAD.
+    """
+
+    rows: Rows
+    scores: Floats
+
+
+def joined(blocks: Sequence[Hits], k: int) -> Hits:
+    """The answers to several blocks of queries as one."""
+    nothing = Hits(np.zeros((0, k), np.int32), np.zeros((0, k), np.float32))
+    return Hits(*(np.concatenate(part) for part in zip(nothing, *blocks, strict=True)))
+
+
+def longest(vectors: Floats) -> float:
+    """Length of the longest of `vectors` (N, D); 0 where there is none."""
+    return float(np.sqrt(np.einsum("nd,nd->n", vectors, vectors).max(initial=0.0)))
+
+
+def rounding(queries: Floats, longest: float) -> Floats:
+    """(B,) how far two roundings of one product with `queries` (B, D) may lie apart."""
+    lengths = np.sqrt(np.einsum("bd,bd->b", queries, queries))
+    return np.asarray(2 * queries.shape[1] * np.finfo(np.float32).eps * longest * lengths, np.float32)
+
+
+def one_by_one(query: Floats, vectors: Floats) -> Floats:
+    """(n,) dot products of `query` (D,) with `vectors` (n, D), each rounded as if it were alone."""
+    return np.asarray(np.einsum("nd,d->n", vectors, query), np.float32)
+
+
+class Recount(NamedTuple):
+    """A product of matrices rounds each number by where it stands, so equal vectors, or one query alone
+    and in a batch, differ in the last digits. It says who comes into question; these are counted again.
+
+    slack: (B,) how far a score may be off.
+    scores: query number and rows (n,) → (n,) scores that depend on nothing else.
+    """
+
+    slack: Floats
+    scores: Callable[[int, Rows], Floats]
+
+
+def best(scores: Floats, k: int, exclude: Sequence[npt.ArrayLike], recount: Recount | None = None) -> Hits:
+    """The k highest of each row of `scores` (B, N), which is overwritten.
+
+    Ties: the smaller row first. An excluded row, -inf and NaN never come back; PAD excludes nothing.
+    """
+    for query, rows in enumerate(exclude):
+        struck = np.asarray(rows, dtype=np.int64)
+        scores[query, struck[struck >= 0]] = -np.inf
+    scores[np.isnan(scores)] = -np.inf
+    count = min(k, scores.shape[1])
+    rows = np.full((len(scores), k), PAD, np.int32)
+    found = np.full((len(scores), k), -np.inf, np.float32)
+    for query, row_scores in enumerate(scores):
+        # A partition cuts through ties at random, so all that reach the k-th score are sorted.
+        bar = np.partition(row_scores, -count)[-count] if count else np.inf
+        bar -= recount.slack[query] if recount else 0
+        able = np.flatnonzero(row_scores >= max(bar, np.finfo(np.float32).min)).astype(np.int32)
+        final = recount.scores(query, able) if recount else row_scores[able]
+        order = np.argsort(-final, kind="stable")[:count]
+        rows[query, : len(order)] = able[order]
+        found[query, : len(order)] = final[order]
+    return Hits(rows, found)
