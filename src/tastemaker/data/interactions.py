@@ -128,7 +128,7 @@ class Interactions:
         )
 
     def renumbered(self, new_rows: Rows) -> "Interactions":
-        """The same events against another catalogue: old row r becomes `new_rows[r]`, or goes if that is PAD."""
+        """The same events in another catalogue: row r becomes `new_rows[r]`, or goes where that is PAD."""
         kept = self.where(new_rows[self.rows] != PAD)
         return replace(kept, rows=new_rows[kept.rows])
 
