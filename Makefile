@@ -32,6 +32,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.seed_softmax
 	$(BIN)/python -m benchmarks.content
 	$(BIN)/python -m benchmarks.histories
+	$(BIN)/python -m benchmarks.commands
 
 clean:
 	rm -rf $(VENV) models build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
