@@ -71,7 +71,7 @@ def judge(
     if len(asked(fold)):
         split = "what is known of people: what they did next is to be found from it. Strangers aren't asked."
         return mark(recommender, fold, split, k=k)
-    familiar = {fold.history.user_ids[user] for user in np.flatnonzero(is_known)}
+    familiar = {fold.history.user_ids[int(user)] for user in np.flatnonzero(is_known)}
     if familiar.intersection(log.user_ids):
         raise DataError("There is nothing to foretell: all that this log says of people is known already.")
     fold = hold_out_last(log)
