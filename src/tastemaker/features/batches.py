@@ -43,11 +43,13 @@ class Scale:
         if not len(weights) or weights.min() == weights.max():
             return cls(float(weights[0]) if len(weights) else 0.0)
         is_log = bool(weights.min() >= 0 and weights.max() > 20 * max(float(np.median(weights)), 1e-9))
-        shown = np.log1p(weights) if is_log else weights
+        shown = np.log1p(weights, dtype=np.float64) if is_log else weights.astype(np.float64)
         return cls(float(shown.mean()), float(shown.std()), is_log)
 
     def apply(self, weights: Floats) -> Floats:
-        shown = np.log1p(np.maximum(weights, 0)) if self.is_log else weights
+        # In double precision: the spread of very small strengths underflows in single.
+        strengths = weights.astype(np.float64)
+        shown = np.log1p(np.maximum(strengths, 0)) if self.is_log else strengths
         return ((shown - self.mean) / self.deviation).astype(np.float32)
 
 
