@@ -3,6 +3,7 @@ import polars as pl
 import pytest
 
 import tastemaker as tm
+from tastemaker.data import read_log
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.split import Fold, hold_out_any
 from tastemaker.errors import TrainingError
@@ -85,3 +86,36 @@ def test_the_seed_softmax_preset_trains_and_answers_without_tensorflow(tmp_path)
     opened = tm.load(tmp_path / "seed")
     assert opened.recommend("u3", k=5) == recommender.recommend("u3", k=5)
     assert opened.bundle.arrays["item_vectors"].shape == (COMMON + USERS, 35)
+
+
+@pytest.mark.slow
+def test_what_is_known_of_a_person_changes_the_answer_and_strangers_are_answered_too(tmp_path):
+    pytest.importorskip("tensorflow")
+    rng = np.random.default_rng(5)
+    # Whoever is from the north goes on to n0 … n9, the others to s0 … s9; their first item says nothing.
+    people = [(f"u{user}", "north" if user % 2 else "south", float(user % 7)) for user in range(80)]
+    events = [
+        (name, item, t)
+        for name, region, _ in people
+        for t, item in enumerate(
+            [f"c{rng.integers(5)}", *(f"{region[0]}{n}" for n in rng.permutation(10)[:6])]
+        )
+    ]
+    data = tm.read(
+        interactions=pl.DataFrame(events, schema=["user_id", "item_id", "timestamp"], orient="row"),
+        users=pl.DataFrame(people, schema=["user_id", "region", "score"], orient="row"),
+    )
+    knobs = ["history.dim=16", "history.length=4", "history.batch_size=16", "history.dropout=0.2"]
+    tm.train(data, tm.Recipe.read(None, knobs)).save(tmp_path / "b")
+    recommender = tm.load(tmp_path / "b")
+    # The same one item is known of both, so only their regions can tell them apart.
+    newer = pl.DataFrame({"user_id": ["u1", "u2", "new"], "item_id": ["c0"] * 3, "timestamp": [1] * 3})
+    log, _ = read_log(newer, recommender.catalogue)
+    first = {name: recommender.recommend(name, k=8, interactions=log) for name in ("u1", "u2", "new")}
+    assert sum(item.item_id[0] == "n" for item in first["u1"]) >= 7
+    assert sum(item.item_id[0] == "s" for item in first["u2"]) >= 7
+    assert len(first["new"]) == 8
+    many = list(recommender.recommend_many(["u1", "u2", "new"], k=8, interactions=log))
+    assert [[item.item_id for item in slate] for slate in many] == [
+        [item.item_id for item in slate] for slate in first.values()
+    ]

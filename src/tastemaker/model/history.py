@@ -157,7 +157,7 @@ def _feature_vectors(encoded: Encoded, inputs: Mapping[str, Any], dim: int, name
         bag = BagOfRows(encoded.table_size, dim, name=f"{name}_bag")
         vectors.append(bag(inputs["ids"], inputs["weights"]))
     if "dense" in inputs:
-        vectors.append(layers.Dense(dim, name=f"{name}_dense")(inputs["dense"]))
+        vectors.append(layers.Dense(dim, name=f"{name}_numbers")(inputs["dense"]))
     return vectors
 
 
@@ -217,7 +217,7 @@ class ItemTable(layers.Layer):
             table = self.tower.get_layer("item_bag").table
             ids = ids + tf.sparse.sparse_dense_matmul(self.features, table)
         if self.dense is not None:
-            ids = ids + self.tower.get_layer("item_dense")(self.dense)
+            ids = ids + self.tower.get_layer("item_numbers")(self.dense)
         return ids
 
 
