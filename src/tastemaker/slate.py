@@ -53,6 +53,14 @@ class Slate(Sequence[Recommendation]):
     def __getitem__(self, place: int | slice) -> Recommendation | tuple[Recommendation, ...]:
         return self.items[place]
 
+    def __str__(self) -> str:
+        """A line an item: rank, title, score, and what speaks for it."""
+        lines = [
+            f"{item.rank:>3}  {item.title}  {item.score:.3f}  {', '.join(item.reasons) or item.source}"
+            for item in self.items
+        ]
+        return "\n".join([*lines, *self.notes])
+
     def to_polars(self) -> pl.DataFrame:
         """Columns item_id, title, score, rank, source, reasons."""
         return pl.DataFrame(

@@ -157,6 +157,9 @@ class Report:
         notes = "\n".join(f"- {note}" for note in self.notes())
         return f"{_markdown_table(per_user)}\n\n{_markdown_table(overall)}\n\n{notes}\n"
 
+    def __str__(self) -> str:
+        return self.markdown()
+
     def __rich__(self) -> RenderableType:
         """For `rich`: two tables that fit 100 columns, best marks in green, and the notes."""
         per_user = Table(
