@@ -5,6 +5,7 @@ been trained once more, for as many epochs, on all there is.
 """
 
 import importlib.metadata
+import importlib.util
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -52,12 +53,7 @@ def train(data: Dataset, recipe: Recipe = DEFAULTS, report: Report = silent) -> 
     Raises: TrainingError when TensorFlow is missing, when there is nothing to learn from, or when the
         loss stops being a number.
     """
-    try:
-        import tensorflow  # noqa: F401
-    except ImportError:
-        raise TrainingError(
-            "Training needs TensorFlow, which isn't installed: pip install 'tastemaker[train]'."
-        ) from None
+    check_ready()
     if recipe.preset == "seed-content" or data.interactions is None:
         if recipe.preset == "seed-softmax":
             raise TrainingError("preset seed-softmax learns from histories: give a file of interactions.")
@@ -65,6 +61,14 @@ def train(data: Dataset, recipe: Recipe = DEFAULTS, report: Report = silent) -> 
     else:
         parts = _history(data, data.interactions, recipe, report)
     return Recommender(_bundle(data, recipe, parts))
+
+
+def check_ready() -> None:
+    """Whether this machine can train, before anything is read for it. Raises TrainingError."""
+    if importlib.util.find_spec("tensorflow") is None:
+        raise TrainingError(
+            "Training needs TensorFlow, which isn't installed: pip install 'tastemaker[train]'."
+        )
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,12 @@ def train(
     from tastemaker.data import read
     from tastemaker.evaluation.report import Report
     from tastemaker.recipe import Recipe
+    from tastemaker.training import check_ready
     from tastemaker.training import train as learn
 
     chosen = Recipe.read(recipe, settings or ())
     check_target(out)
+    check_ready()
     data = read(items, interactions, users, chosen.data)
     screen = console()
     if not as_json:
