@@ -143,6 +143,14 @@ class Recommender:
 
     def query_vectors(self, window: Window, user_ids: Sequence[str]) -> Floats:
         """(B, D) what `item_vectors` are compared with. Only for a bundle with a query tower."""
+        steps = [slice(at, at + BLOCK) for at in range(0, len(window.rows), BLOCK)]
+        blocks = [
+            self._query_block(Window(window.rows[step], window.values[step]), user_ids[step])
+            for step in steps
+        ]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self._index.vectors.shape[1]), np.float32)
+
+    def _query_block(self, window: Window, user_ids: Sequence[str]) -> Floats:
         assert self._tower is not None
         inputs = self._inputs[np.maximum(window.rows, 0)] * (window.rows >= 0)[..., None]
         arrays: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int32]] = {
@@ -157,11 +165,7 @@ class Recommender:
                 "user_weights": features.joined.weights[who],
                 "user_dense": features.dense[who],
             }
-        blocks = [
-            self._tower(**{name: array[at : at + BLOCK] for name, array in arrays.items()})
-            for at in range(0, len(window.rows), BLOCK)
-        ]
-        return np.concatenate(blocks) if blocks else np.zeros((0, self._index.vectors.shape[1]), np.float32)
+        return self._tower(**arrays)
 
     def score(self, window: Window, user_ids: Sequence[str], rows: Rows) -> Floats:
         """(B, n) scores of the same `rows` (n,) for each of B histories, as they would be ranked by."""
