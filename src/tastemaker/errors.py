@@ -39,7 +39,3 @@ class AmbiguousTitleError(TastemakerError):
 
 class TrainingError(TastemakerError):
     """Training can't start, or stopped without a usable model."""
-
-
-class TastemakerWarning(UserWarning):
-    """Something was decided on the user's behalf that they may want to know."""

@@ -91,7 +91,7 @@ class Recommender:
             user: int | None = 0
             query = f"a history of {len(history)}"
         else:
-            log, notes = interactions or self.bundle.histories, ()
+            log, notes = self.bundle.histories if interactions is None else interactions, ()
             user = log.user(str(user_id))
             query = f"user {user_id}"
         if user is None or not len(log.of(user)):

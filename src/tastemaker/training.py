@@ -140,7 +140,6 @@ class _Study:
 
     problem: Any
     encoders: dict[str, Any]
-    length: int
 
     def learn(
         self, log: Interactions, epochs: int, stage: str, report: Report, validate: Any = None
@@ -156,7 +155,7 @@ class _Study:
             kind="history",
             arrays=learned.arrays,
             encoders=self.encoders,
-            length=self.length,
+            length=self.problem.length,
             towers=learned.towers,
             originals=learned.originals,
             scale=learned.scale,
@@ -192,7 +191,7 @@ def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe)
         seed=recipe.seed,
         preset=recipe.preset,
     )
-    return _Study(problem, encoders, problem.length)
+    return _Study(problem, encoders)
 
 
 def _in_order(log: Interactions, recipe: Recipe) -> bool:
@@ -246,7 +245,8 @@ def _seed_content(data: Dataset, recipe: Recipe, report: Report) -> _Parts:
 
 
 def _bundle(data: Dataset, recipe: Recipe, parts: _Parts, histories: Interactions | None = None) -> Bundle:
-    log = histories or data.interactions or _nobody()
+    known = data.interactions if histories is None else histories
+    log = _nobody() if known is None else known
     stated = recipe.data.model_copy(update={"columns": data.columns})
     columns = {"items": list(data.items.columns)}
     if data.users is not None:

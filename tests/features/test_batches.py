@@ -127,22 +127,6 @@ def test_what_a_user_has_is_no_rival_but_the_label_is(histories, seed, in_order)
         assert batch.seen[at].tolist() == slow
 
 
-def test_an_epoch_shows_every_example_once_in_an_order_of_its_own():
-    log = log_of([[0, 1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]])
-    made = examples(log)
-    pairs = [
-        [
-            (int(u), int(r))
-            for batch in made.epoch(4, np.random.default_rng(seed))
-            for u, r in zip(batch.users, batch.labels, strict=True)
-        ]
-        for seed in (1, 1, 2)
-    ]
-    assert sorted(pairs[0]) == sorted([(0, row) for row in range(1, 7)] + [(1, row) for row in range(1, 6)])
-    assert pairs[0] == pairs[1] != pairs[2]
-    assert sorted(pairs[0]) == sorted(pairs[2])
-
-
 def test_without_order_a_long_history_is_seen_in_random_parts():
     made = examples(log_of([[0, 1, 2, 3, 4, 5, 6]]), length=2, in_order=False)
     rng, parts = np.random.default_rng(1), set()

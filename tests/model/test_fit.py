@@ -124,3 +124,17 @@ def test_ctrl_c_comes_through():
 
     with pytest.raises(KeyboardInterrupt):
         fit(counting(), batches(), 3, stage="x", report=stop)
+
+
+def test_an_epoch_shows_every_example_once_in_an_order_of_its_own():
+    def orders(seed: int) -> list[list[int]]:
+        dataset, epochs = Batches(11, 4, seed, lambda chosen, rng: chosen.tolist()), []
+        for _ in range(2):
+            epochs.append([example for step in range(len(dataset)) for example in dataset[step]])
+            dataset.on_epoch_end()
+        return epochs
+
+    first, second = orders(1)
+    assert sorted(first) == sorted(second) == list(range(11))
+    assert first != second
+    assert orders(1) == [first, second] != orders(2)

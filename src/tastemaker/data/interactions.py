@@ -109,10 +109,6 @@ class Interactions:
         """(n,) the rows that one user touched, oldest first."""
         return self.rows[self.offsets[user] : self.offsets[user + 1]]
 
-    def span(self, user: int) -> slice:
-        """Where one user's events lie in `rows`, `times` and `weights`."""
-        return slice(int(self.offsets[user]), int(self.offsets[user + 1]))
-
     def __iter__(self) -> Iterator[Rows]:
         return (self.of(user) for user in range(self.user_count))
 

@@ -4,7 +4,6 @@ A window holds a user's newest events before one moment, newest first, so that p
 means "just now". Everything is cut lazily from the log's own arrays; nothing is copied per example.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -122,12 +121,6 @@ class Examples:
         first[np.unique(key, return_index=True)[1]] = True
         alone = (np.bincount(self.log.users[first], minlength=self.log.user_count) < 2)[self.log.users]
         return np.flatnonzero(first & ~alone & ((at > starts) | (not self.in_order)))
-
-    def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """Every example once, in a new order."""
-        events = rng.permutation(self.events)
-        for start in range(0, len(events), batch_size):
-            yield self.batch(events[start : start + batch_size], rng)
 
     def batch(self, labels: Events, rng: np.random.Generator) -> Batch:
         """The examples whose labels stand at the log positions `labels` (B,)."""
