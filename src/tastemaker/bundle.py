@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import BundleError, RecipeError
 from tastemaker.features.batches import Scale
+from tastemaker.features.pairs import Pairs
 from tastemaker.features.text import Tfidf
 from tastemaker.recipe import Column, Recipe
 
@@ -49,6 +50,8 @@ class Manifest(BaseModel):
     """newest events that the query tower sees"""
     value_scale: dict[str, Any] = {}
     """how strengths of events were standardised"""
+    pair_share: float = 0.0
+    """how much of a score is what counted pairs say; the rest is the network's"""
     is_ordered: bool = True
     is_clock: bool = True
     data: dict[str, Any]
@@ -82,6 +85,7 @@ class Bundle:
         originals: Keras files by name.
         encoders: JSON of the fitted encoders, by "items" and "users".
         tfidf: n-grams of the catalogue's texts, where similarity uses them.
+        pairs: what items of a history say of others, where scores use it.
         evaluation: the report of the exam held while training, as JSON; None without one.
         rejected: rows of the input that could not be used.
     """
@@ -95,6 +99,7 @@ class Bundle:
     originals: Mapping[str, bytes] = field(default_factory=dict)
     encoders: Mapping[str, Any] = field(default_factory=dict)
     tfidf: Tfidf | None = None
+    pairs: Pairs | None = None
     evaluation: dict[str, Any] | None = None
     rejected: pl.DataFrame | None = None
     card: str = ""
@@ -141,9 +146,9 @@ class Bundle:
             yield f"{name}.tflite", model
         for name, model in self.originals.items():
             yield f"{name}.keras", model
-        if self.tfidf is not None:
-            for name, array in self.tfidf.arrays().items():
-                yield f"tfidf/{name}.npy", _npy(array)
+        for folder, part in (("tfidf", self.tfidf), ("pairs", self.pairs)):
+            for name, array in part.arrays().items() if part is not None else ():
+                yield f"{folder}/{name}.npy", _npy(array)
         if self.evaluation is not None:
             yield "evaluation.json", json.dumps(self.evaluation, indent=1).encode()
         if self.rejected is not None and self.rejected.height:
@@ -176,7 +181,8 @@ class Bundle:
             towers=_Unread(path, manifest.files, ".tflite"),
             originals=_Unread(path, manifest.files, ".keras"),
             encoders=json.loads((path / "encoders.json").read_bytes()),
-            tfidf=Tfidf.load(path / "tfidf") if "tfidf/idf.npy" in manifest.files else None,
+            tfidf=_part(Tfidf, path / "tfidf", manifest),
+            pairs=_part(Pairs, path / "pairs", manifest),
             evaluation=json.loads(evaluation.read_bytes()) if evaluation.exists() else None,
             rejected=pl.read_csv(rejected, infer_schema=False, glob=False) if rejected.exists() else None,
             card=(path / "card.md").read_text(encoding="utf-8"),
@@ -267,6 +273,22 @@ def _npy(array: npt.NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
+
+
+_Part = TypeVar("_Part", Tfidf, Pairs)
+
+
+def _part(kind: type[_Part], folder: Path, manifest: Manifest) -> _Part | None:
+    """What lies in a folder of arrays, or None where the bundle has none."""
+    names = [name for name in manifest.files if name.startswith(f"{folder.name}/")]
+    if not names:
+        return None
+    try:
+        # A scalar can't be mapped into memory as the large arrays are.
+        arrays = {Path(name).stem: np.load(folder / Path(name).name, allow_pickle=False) for name in names}
+        return kind.from_arrays(arrays)
+    except (KeyError, ValueError) as error:
+        raise BundleError(f"{folder.parent} is damaged: {folder.name} can't be read ({error}).") from None
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tastemaker.data.catalogue import PAD, Catalogue, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.titles import franchise_key, series_key
-from tastemaker.features.batches import Window, query_windows
+from tastemaker.features.batches import Window
 from tastemaker.recipe import Role
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def because(recommender: "Recommender", log: Interactions, user: int, rows: Rows
     if scores is None:
         return [()] * len(rows)
     lift = scores[0] - scores[1:]
-    history = query_windows(
-        log, np.array([user], np.int32), recommender.bundle.manifest.history_length, recommender.bundle.scale
-    ).rows[0]
+    history = recommender.window(log, np.array([user], np.int32)).rows[0]
     titles = recommender.catalogue.titles
     return [
         (f"because of {titles[history[place]]}",) if lift[place, n] > 0 else ()
@@ -41,9 +39,9 @@ def because(recommender: "Recommender", log: Interactions, user: int, rows: Rows
 def _scores_without_each(
     recommender: "Recommender", log: Interactions, user: int, rows: Rows
 ) -> npt.NDArray[np.float32] | None:
-    bundle = recommender.bundle
-    window = query_windows(log, np.array([user], np.int32), bundle.manifest.history_length, bundle.scale)
-    count = int((window.rows[0] != PAD).sum())
+    window = recommender.window(log, np.array([user], np.int32))
+    # Of a history longer than the tower sees, the newest are asked about.
+    count = int((window.rows[0, : recommender.bundle.manifest.history_length] != PAD).sum())
     if not count or not len(rows):
         return None
     without = np.repeat(window.rows, count + 1, axis=0)

@@ -143,6 +143,10 @@ class HistoryRecipe(Table):
     dropout: float = Field(0.5, ge=0, lt=1)
     id_dropout: float = Field(0.1, ge=0, lt=1)
     """share of items whose id is hidden in a step, so that their metadata learns to stand alone"""
+    pairs: Literal["auto", "following", "ease", "none"] = "auto"
+    """counted item pairs, blended into the network's scores with a share chosen on validation.
+    following: what comes after what. ease: what the same people touch, up to 20,000 items.
+    auto: following where the log has an order, else ease"""
 
 
 class EvaluationRecipe(Table):

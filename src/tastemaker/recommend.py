@@ -24,6 +24,7 @@ from tastemaker.features.schema import Encoded
 from tastemaker.features.users import encode_users
 from tastemaker.hits import Hits, best, joined
 from tastemaker.recipe import Recipe
+from tastemaker.retrieve.blend import Blend
 from tastemaker.retrieve.exact import Exact
 from tastemaker.retrieve.neighbours import Neighbours
 from tastemaker.retrieve.tower import Tower
@@ -136,13 +137,25 @@ class Recommender:
 
     def _search(self, log: Interactions, users: Users, k: int) -> Hits:
         seen = [log.of(int(user)) for user in users]
-        window = query_windows(log, users, self._length, self.bundle.scale)
+        window = self.window(log, users)
         if self._tower is None:
-            return self._blended(window, k, seen)
-        return self._index.search(self.query_vectors(window, [log.user_ids[user] for user in users]), k, seen)
+            return self._by_likeness(window, k, seen)
+        queries = self.query_vectors(window, [log.user_ids[user] for user in users])
+        if self._blend is None:
+            return self._index.search(queries, k, seen)
+        return self._blend.search(queries, window.rows, k, seen)
+
+    def window(self, log: Interactions, users: Users, reach: int = 0) -> Window:
+        """What counts of the histories of `users` (B,) of a log: at least the newest `reach` events."""
+        if self.bundle.pairs is not None:
+            reach = max(reach, self.bundle.pairs.reach)
+        return query_windows(log, users, max(self._length, reach), self.bundle.scale)
 
     def query_vectors(self, window: Window, user_ids: Sequence[str]) -> Floats:
-        """(B, D) what `item_vectors` are compared with. Only for a bundle with a query tower."""
+        """(B, D) what `item_vectors` are compared with. Only for a bundle with a query tower, which sees
+        the newest `history_length` of each window.
+        """
+        window = Window(window.rows[:, : self._length], window.values[:, : self._length])
         steps = [slice(at, at + BLOCK) for at in range(0, len(window.rows), BLOCK)]
         blocks = [
             self._query_block(Window(window.rows[step], window.values[step]), user_ids[step])
@@ -171,9 +184,12 @@ class Recommender:
         """(B, n) scores of the same `rows` (n,) for each of B histories, as they would be ranked by."""
         if self._tower is None:
             return self.neighbours.scores(np.maximum(window.rows, 0), _memory(window))[:, rows]
-        return np.asarray(self.query_vectors(window, user_ids) @ self._index.vectors[rows].T)
+        queries = self.query_vectors(window, user_ids)
+        if self._blend is not None:
+            return self._blend.scores(queries, window.rows)[:, rows]
+        return np.asarray(queries @ self._index.vectors[rows].T)
 
-    def _blended(self, window: Window, k: int, seen: Sequence[Rows]) -> Hits:
+    def _by_likeness(self, window: Window, k: int, seen: Sequence[Rows]) -> Hits:
         rows, weights = np.maximum(window.rows, 0), _memory(window)
         blocks = [
             self.neighbours.search(rows[at : at + BLOCK], weights[at : at + BLOCK], k, seen[at : at + BLOCK])
@@ -292,6 +308,11 @@ class Recommender:
     @cached_property
     def _index(self) -> Exact:
         return Exact(np.asarray(self.bundle.arrays["item_vectors"]))
+
+    @cached_property
+    def _blend(self) -> Blend | None:
+        pairs, share = self.bundle.pairs, self.bundle.manifest.pair_share
+        return None if pairs is None else Blend(self._index.vectors, pairs, share)
 
     @cached_property
     def _inputs(self) -> Floats:

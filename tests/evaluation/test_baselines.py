@@ -7,6 +7,7 @@ from tastemaker.data import split
 from tastemaker.data.interactions import Interactions
 from tastemaker.evaluation.baselines import Ease, ItemKnn, Markov, Popularity, Random, all_baselines
 from tastemaker.evaluation.exam import FullRanking, examine
+from tastemaker.features import pairs
 
 ITEMS = 7
 
@@ -36,7 +37,7 @@ def test_markov_counts_what_follows_what(log_of):
 
 def test_markov_reaches_no_further_than_it_says_and_never_into_another_user(log_of):
     model = Markov(reach=2, fade=0.8).fit(log_of([0, 1, 2, 3], [4]), 5)
-    following = model.following.toarray()
+    following = model.pairs.weights.toarray()
     assert following[0] == pytest.approx([0, 1 / 1.8, 0.8 / 1.8, 0, 0])
     assert not following[3].any()
     assert not following[4].any()
@@ -108,7 +109,7 @@ def test_ease_with_decay_counts_the_newest_most(log_of, small):
 
 @pytest.mark.parametrize(("exact_items", "error"), [(8_000, 1e-6), (0, 1e-4)], ids=["float64", "float32"])
 def test_ease_inverts_more_than_one_tile(exact_items, error, monkeypatch):
-    monkeypatch.setattr(Ease, "EXACT_ITEMS", exact_items)
+    monkeypatch.setattr(pairs, "EXACT_ITEMS", exact_items)
     rng = np.random.default_rng(2)
     users, items = 60, 1100  # the inverse is mirrored in tiles of 1,024
     rows = rng.integers(0, items, 3000).astype(np.int32)

@@ -6,6 +6,7 @@ from tastemaker.data.catalogue import PAD
 from tastemaker.evaluation import exam
 from tastemaker.evaluation.baselines import Baseline, Ease, Markov, Popularity, all_baselines
 from tastemaker.evaluation.exam import FullRanking, Result, compare, examine, examine_baselines
+from tastemaker.features import pairs
 
 ITEMS = 30
 
@@ -94,7 +95,7 @@ def test_nobody_to_ask_is_no_crash(log_of):
 
 
 def test_a_baseline_that_refuses_is_listed_with_its_reason(fold, monkeypatch):
-    monkeypatch.setattr(Ease, "MAX_ITEMS", 10)
+    monkeypatch.setattr(pairs, "EASE_ITEMS", 10)
     baselines: list[Baseline] = [Popularity(), Ease()]
     results, skipped = examine_baselines(baselines, fold, 5, ITEMS)
     assert [result.name for result in results] == ["popularity"]

@@ -3,11 +3,9 @@ import sys
 
 import numpy as np
 import polars as pl
-import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tastemaker.data.catalogue import Catalogue
-from tastemaker.errors import BundleError
 from tastemaker.features.text import Tfidf, Tokens, cut, texts_of
 from tastemaker.recipe import Column, Role
 
@@ -90,20 +88,12 @@ def test_empty_texts_are_like_nothing():
     assert tfidf.similarity(tfidf.matrix).tolist() == [[0, 0], [0, 0]]
 
 
-def test_tfidf_comes_back_from_its_folder(tmp_path):
+def test_tfidf_comes_back_from_its_arrays():
     tfidf = Tfidf.fit(["dark", "the glory 더 글로리"], (2, 4))
-    tfidf.save(tmp_path / "tfidf")
-    again = Tfidf.load(tmp_path / "tfidf")
+    again = Tfidf.from_arrays(tfidf.arrays())
     assert again.ngrams == (2, 4)
     np.testing.assert_array_equal(again.matrix.toarray(), tfidf.matrix.toarray())
     np.testing.assert_array_equal(again.transform(["glory"]).toarray(), tfidf.transform(["glory"]).toarray())
-
-
-def test_a_missing_array_is_named(tmp_path):
-    Tfidf.fit(["dark"]).save(tmp_path)
-    (tmp_path / "idf.npy").unlink()
-    with pytest.raises(BundleError, match=r"idf\.npy"):
-        Tfidf.load(tmp_path)
 
 
 def test_the_text_of_a_row_is_its_title_and_its_free_texts():

@@ -6,14 +6,24 @@ numbers: `python -m benchmarks.baselines --tune`). Where a history says nothing 
 no history, the more popular item stands first.
 """
 
-from collections.abc import Iterator
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg, sparse
+from scipy import sparse
 
 from tastemaker.data.interactions import Interactions
+from tastemaker.features.batches import Scale, query_windows
+from tastemaker.features.pairs import (
+    Pairs,
+    ease,
+    ease_refusal,
+    faded,
+    following,
+    heaviest_of,
+    touched,
+    touched_by_both,
+)
 
 Scores = npt.NDArray[np.float32]
 Users = npt.NDArray[np.int32]
@@ -89,15 +99,15 @@ class ItemKnn(Baseline):
         self.shrinkage = shrinkage
 
     def fit(self, train: Interactions, items: int) -> Self:
-        touched = _touched(train, items)
-        lengths = np.sqrt(np.asarray(touched.sum(0)).ravel())
+        people = touched(train, items)
+        lengths = np.sqrt(np.asarray(people.sum(0)).ravel())
         blocks = []
-        for block, both in _together(touched):
+        for block, both in touched_by_both(people):
             norms = lengths[block, None] * lengths[None, :] + self.shrinkage
             similar = np.divide(both, norms, out=np.zeros_like(both), where=norms > 0)
             similar[np.arange(len(both)), np.arange(items)[block]] = 0
-            blocks.append(_largest(similar, self.neighbours))
-        self.similar = sparse.csr_matrix(sparse.vstack(blocks))
+            blocks.append(heaviest_of(similar, self.neighbours))
+        self.similar = sparse.csr_array(sparse.vstack(blocks))
         self.fallback = _below_zero(train, items)
         return self
 
@@ -118,34 +128,16 @@ class Ease(Baseline):
             `ease_recent`. With 0.9, a ridge of 500 is best there.
     """
 
-    MAX_ITEMS = 20_000
-    """Its dense matrix of items × items takes 1.6 GB in float32 there, twice that while it is fitted."""
-
-    EXACT_ITEMS = 8_000
-    """Above this, 0.5 GB, it is inverted in float32: about four digits, enough to rank by."""
-
     def __init__(self, ridge: float = 100.0, decay: float = 1.0) -> None:
         self.name = "ease" if decay == 1 else "ease_recent"
         self.ridge = ridge
         self.decay = decay
 
     def refusal(self, items: int) -> str | None:
-        if items <= self.MAX_ITEMS:
-            return None
-        memory = f"{items * items * 8 / 1e9:.1f} GB"
-        return f"{items:,} items are more than {self.MAX_ITEMS:,}: fitting it would take {memory}."
+        return ease_refusal(items)
 
     def fit(self, train: Interactions, items: int) -> Self:
-        touched = _touched(train, items)
-        kind = np.float64 if items <= self.EXACT_ITEMS else np.float32
-        weights = np.zeros((items, items), kind, order="F")
-        for block, both in _together(touched):
-            weights[:, block] = both.T
-        weights[np.diag_indices(items)] += self.ridge
-        _invert(weights)
-        weights /= -np.diag(weights).copy()
-        np.fill_diagonal(weights, 0)
-        self.weights = np.ascontiguousarray(weights, np.float32)
+        self.weights = ease(train, items, self.ridge)
         self.fallback = _below_zero(train, items)
         return self
 
@@ -176,20 +168,12 @@ class Markov(Baseline):
         self.decay = decay
 
     def fit(self, train: Interactions, items: int) -> Self:
-        counts: Any = sparse.csr_matrix((items, items), dtype=np.float64)
-        for distance in range(1, self.reach + 1):
-            together = train.users[distance:] == train.users[:-distance]
-            before, after = train.rows[:-distance][together], train.rows[distance:][together]
-            weights = np.full(len(before), self.fade ** (distance - 1))
-            counts = counts + sparse.csr_matrix((weights, (before, after)), shape=(items, items))
-        sums = np.asarray(counts.sum(1)).ravel()
-        shares = sparse.diags_array(1 / np.where(sums > 0, sums, 1)) @ counts
-        self.following = sparse.csr_matrix(shares.astype(np.float32))
+        self.pairs = Pairs(following(train, items, self.reach, self.fade), self.decay)
         self.fallback = _below_zero(train, items)
         return self
 
     def scores(self, history: Interactions, users: Users) -> Scores:
-        found = (_histories(history, users, len(self.fallback), self.decay) @ self.following).toarray()
+        found = self.pairs.scores(query_windows(history, users, self.pairs.reach, Scale()).rows)
         return np.where(found > 0, found, self.fallback)
 
 
@@ -198,65 +182,12 @@ def all_baselines(seed: int = 1) -> list[Baseline]:
     return [Random(seed), Popularity(), ItemKnn(), Ease(), Markov()]
 
 
-def _touched(log: Interactions, items: int) -> sparse.csr_matrix:
-    """(U, N) 1 where a user touched an item at all."""
-    ones = np.ones(log.size, np.float32)
-    matrix = sparse.csr_matrix((ones, (log.users, log.rows)), shape=(log.user_count, items))
-    matrix.data[:] = 1  # a repeat is not twice the taste
-    return matrix
-
-
-def _together(touched: sparse.csr_matrix) -> Iterator[tuple[slice, Scores]]:
-    """Blocks of items, and (b, N) how many people touched each of them and each other item."""
-    items = touched.shape[1]
-    columns = touched.tocsc()
-    step = max(1, 2**23 // max(1, items))
-    for start in range(0, items, step):
-        block = slice(start, min(start + step, items))
-        yield block, (columns[:, block].T @ touched).toarray()
-
-
-def _invert(matrix: npt.NDArray[np.floating]) -> None:
-    """Put the inverse of a symmetric, positive definite matrix (Fortran order) in its place."""
-    functions: Any = linalg.get_lapack_funcs(("potrf", "potri"), (matrix,))
-    factorise, invert = functions
-    lower, failed = factorise(matrix, lower=1, overwrite_a=1, clean=0)
-    if not failed:
-        lower, failed = invert(lower, lower=1, overwrite_c=1)
-    if failed:
-        raise np.linalg.LinAlgError("EASE can't invert its matrix: its ridge is too small.")
-    matrix[:] = lower
-    for at in range(0, len(matrix), 1024):  # LAPACK fills the lower half only
-        corner = matrix[at : at + 1024, at : at + 1024]
-        corner[:] = np.tril(corner) + np.tril(corner, -1).T
-        matrix[at : at + 1024, at + 1024 :] = matrix[at + 1024 :, at : at + 1024].T
-
-
 def _below_zero(train: Interactions, items: int) -> Scores:
     """(N,) −1 / (1 + events): below every score that means something, the more popular item higher."""
     return (-1 / (1 + train.counts(items))).astype(np.float32)
 
 
-def _histories(history: Interactions, users: Users, items: int, decay: float = 1.0) -> sparse.csr_matrix:
-    """(B, N) what each item of a history counts: decay^n for the n-th newest event, the newest of repeats."""
-    lengths = np.diff(history.offsets)[users]
-    ends = np.cumsum(lengths)
-    age = np.repeat(ends, lengths) - 1 - np.arange(ends[-1] if len(ends) else 0)
-    places = np.repeat(history.offsets[users + 1], lengths) - 1 - age
-    # Weights too small to move a float32 score are left out: they only cost time.
-    weights = np.power(decay, age)
-    heavy = weights > 1e-6
-    rows, queries = history.rows[places][heavy], np.repeat(np.arange(len(users)), lengths)[heavy]
-    newest_first = np.lexsort((age[heavy], rows, queries))
-    keys = queries[newest_first].astype(np.int64) * items + rows[newest_first]
-    newest = newest_first[np.append(True, keys[1:] != keys[:-1])] if len(keys) else newest_first
-    values = weights[heavy][newest].astype(np.float32)
-    return sparse.csr_matrix((values, (queries[newest], rows[newest])), shape=(len(users), items))
-
-
-def _largest(block: npt.NDArray[np.float32], count: int) -> sparse.csr_matrix:
-    """(b, N) with only the `count` largest of each row kept, and only those above 0."""
-    if count < block.shape[1]:
-        floor = np.partition(block, -count, axis=1)[:, -count, None]
-        block = np.where(block >= floor, block, 0)
-    return sparse.csr_matrix(block)
+def _histories(history: Interactions, users: Users, items: int, decay: float = 1.0) -> sparse.csr_array:
+    """(B, N) what each item of a history counts, however long it is."""
+    longest = int(np.diff(history.offsets)[users].max(initial=0))
+    return faded(query_windows(history, users, longest, Scale()).rows, items, decay)

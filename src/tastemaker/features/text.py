@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,6 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tastemaker.data.catalogue import Catalogue
-from tastemaker.errors import BundleError
 from tastemaker.recipe import Role
 
 _BLANK = 32
@@ -255,23 +253,6 @@ class Tfidf:
         matrix = sparse.csr_array((arrays["weights"], arrays["columns"], starts), shape=shape)
         shortest, longest = arrays["ngrams"].tolist()
         return cls((shortest, longest), hashes, arrays["idf"], matrix)
-
-    def save(self, folder: Path) -> None:
-        """Write `arrays` as .npy files into `folder`, which is made where it is missing."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, array in self.arrays().items():
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-
-    @classmethod
-    def load(cls, folder: Path) -> "Tfidf":
-        """Raises: BundleError when an array is missing or no array."""
-        names = ("ngrams", "hashes", "idf", "starts", "columns", "weights")
-        try:
-            return cls.from_arrays(
-                {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}
-            )
-        except (OSError, ValueError) as error:
-            raise BundleError(f"Can't read the text index in {folder}: {error}.") from None
 
 
 def _unit_rows(counts: Counts, idf: npt.NDArray[np.float32], texts: int) -> sparse.csr_array:

@@ -1,0 +1,47 @@
+"""From data to a recommender: choose, learn with an exam held, refit on everything, bundle.
+
+The strict numbers come from a model that never saw what it was asked for; what is served has then
+been trained once more, for as many epochs, on all there is.
+"""
+
+import importlib.util
+
+from tastemaker.data import Dataset
+from tastemaker.errors import TrainingError
+from tastemaker.progress import Report, silent
+from tastemaker.recipe import Recipe
+from tastemaker.recommend import Recommender
+from tastemaker.training.catalogue import of_catalogue
+from tastemaker.training.histories import of_histories
+from tastemaker.training.parts import bundle
+
+DEFAULTS = Recipe()
+
+
+def train(data: Dataset, recipe: Recipe = DEFAULTS, report: Report = silent) -> Recommender:
+    """Train the model that the data and the recipe call for.
+
+    Args:
+        data: from `tastemaker.read`. With interactions the model is one of histories; without, one of
+            the catalogue alone.
+        recipe: knobs.
+        report: told how far the work is.
+    Raises: TrainingError when TensorFlow is missing, when there is nothing to learn from, or when the
+        loss stops being a number.
+    """
+    check_ready()
+    if recipe.preset == "seed-content" or data.interactions is None:
+        if recipe.preset == "seed-softmax":
+            raise TrainingError("preset seed-softmax learns from histories: give a file of interactions.")
+        parts = of_catalogue(data, recipe, report)
+    else:
+        parts = of_histories(data, data.interactions, recipe, report)
+    return Recommender(bundle(data, recipe, parts))
+
+
+def check_ready() -> None:
+    """Whether this machine can train, before anything is read for it. Raises TrainingError."""
+    if importlib.util.find_spec("tensorflow") is None:
+        raise TrainingError(
+            "Training needs TensorFlow, which isn't installed: pip install 'tastemaker[train]'."
+        )

@@ -1,0 +1,186 @@
+"""Trains on what people did: learn with an exam held, then once more on everything."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.data import Dataset
+from tastemaker.data.catalogue import PAD, Rows
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.split import Fold, against, choose, hold_out_any, hold_out_last
+from tastemaker.evaluation import metrics
+from tastemaker.evaluation.exam import asked
+from tastemaker.evaluation.judge import mark
+from tastemaker.evaluation.report import Report as ExamReport
+from tastemaker.features.encode import Encoder
+from tastemaker.features.schema import Encoded
+from tastemaker.features.users import encode_users
+from tastemaker.progress import Progress, Report
+from tastemaker.recipe import Recipe
+from tastemaker.recommend import Recommender
+from tastemaker.training.pairing import Kind, Pairing
+from tastemaker.training.pairing import choose as choose_pairing
+from tastemaker.training.parts import Parts, bundle
+
+if TYPE_CHECKING:
+    from tastemaker.model.learn import Learned
+
+Users = npt.NDArray[np.int32]
+
+PAIR_USERS = 5000
+"""Users of the validation that the share of the pairs is chosen by: it is one number."""
+
+
+def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Report) -> Parts:
+    """Learn with an exam held, then once more on everything, for as long and with the same choices."""
+    started = time.perf_counter()
+    exam, why = choose(log, recipe.split)
+    rng = np.random.default_rng(recipe.seed)
+    inner = _validation(exam, _in_order(log, recipe), rng)
+    students = asked(inner, recipe.evaluation.max_users, rng)
+    evaluation: ExamReport | None = None
+    pairing: Pairing | None = None
+    if len(students) and (np.diff(inner.train.offsets) > 1).any():
+        trial = _trial(data, log, inner, students, recipe, report)
+        epochs, pairing = trial.epochs, trial.pairing
+        strict = Fold(inner.train, exam.history, exam.targets)
+        if len(asked(strict)):
+            report(Progress("exam", 0, 1))
+            recommender = Recommender(bundle(data, recipe, trial.parts, histories=inner.train))
+            evaluation = mark(recommender, strict, why)
+            report(Progress("exam", 1, 1))
+    else:
+        # Nobody has enough events to be asked: half of the most, with nothing to stop by.
+        epochs = max(1, recipe.history.epochs // 2)
+    study = _study(data, log, log, recipe)
+    final = study.learn(log, epochs, "refit on everything", report)
+    training = {
+        "epochs": final.epochs,
+        "examples": final.examples,
+        "seconds": round(time.perf_counter() - started, 1),
+        "pairs": "none" if pairing is None else pairing.note,
+        "exam": why,
+    }
+    return replace(study.parts(final, log, pairing), evaluation=evaluation, training=training)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What was found out without the exam's answers."""
+
+    parts: Parts
+    epochs: int
+    pairing: Pairing | None
+
+
+def _trial(
+    data: Dataset, log: Interactions, inner: Fold, students: Users, recipe: Recipe, report: Report
+) -> _Trial:
+    def quality(rows: Rows, users: Users) -> float:
+        everyone = np.full((log.user_count, rows.shape[1]), PAD, np.int32)
+        everyone[users] = rows
+        return float(np.nanmean(metrics.ndcg(everyone, inner.targets, 10)[users]))
+
+    study = _study(data, log, inner.train, recipe)
+    learned = study.learn(
+        inner.train,
+        recipe.history.epochs,
+        "training",
+        report,
+        lambda top: quality(top(inner.history, students, 10), students),
+    )
+    alone = study.parts(learned, inner.train)
+    users = np.sort(np.random.default_rng(recipe.seed).permutation(students)[:PAIR_USERS])
+    pairing = choose_pairing(
+        Recommender(bundle(data, recipe, alone, histories=inner.train)),
+        inner.train,
+        inner.history,
+        users,
+        lambda rows: quality(rows, users),
+        _kind_of_pairs(log, recipe),
+    )
+    return _Trial(study.parts(learned, inner.train, pairing), learned.epochs, pairing)
+
+
+def _kind_of_pairs(log: Interactions, recipe: Recipe) -> Kind:
+    if recipe.preset != "default":
+        return "none"
+    if recipe.history.pairs == "auto":
+        return "following" if _in_order(log, recipe) else "ease"
+    return recipe.history.pairs
+
+
+def _validation(exam: Fold, in_order: bool, rng: np.random.Generator) -> Fold:
+    """What a model stops by: of the kind that it learns, the next event or any; and nothing of the exam."""
+    if exam.history.size > exam.train.size:  # the split has set validation events aside
+        return against(exam.train, exam.history)
+    return hold_out_last(exam.train) if in_order else hold_out_any(exam.train, rng)
+
+
+@dataclass(frozen=True)
+class _Study:
+    """One part of the log with the features fitted on it."""
+
+    problem: Any
+    encoders: dict[str, Any]
+
+    def learn(
+        self, log: Interactions, epochs: int, stage: str, report: Report, validate: Any = None
+    ) -> "Learned":
+        from tastemaker.model.learn import learn
+
+        return learn(self.problem, log, epochs, stage=stage, report=report, validate=validate)
+
+    def parts(self, learned: "Learned", log: Interactions, pairing: Pairing | None = None) -> Parts:
+        return Parts(
+            kind="history",
+            arrays=learned.arrays,
+            encoders=self.encoders,
+            length=self.problem.length,
+            towers=learned.towers,
+            originals=learned.originals,
+            scale=learned.scale,
+            pairs=None if pairing is None else pairing.count(log, self.problem.items),
+            pair_share=0.0 if pairing is None else pairing.share,
+        )
+
+
+def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe) -> _Study:
+    from tastemaker.model.learn import Problem
+
+    encoders: dict[str, Any] = {}
+    item_features = user_features = None
+    user_rows = np.full(log.user_count, PAD, np.int32)
+    if recipe.history.item_features:
+        encoder = Encoder.fit(data.items, recipe.features, rows=np.unique(part.rows))
+        # N-grams multiply the cost of every step by ten; a name's words say nearly as much here.
+        item_features = _seen(encoder.encode(data.items).without("/ngrams"))
+        encoders["items"] = encoder.as_json()
+    if data.users is not None:
+        active = data.users.rows([part.user_ids[user] for user in np.unique(part.users)])
+        encoder = Encoder.fit(data.users, recipe.features, rows=active[active != PAD])
+        user_features = _seen(encode_users(encoder, data.users))
+        user_rows = data.users.rows(log.user_ids)
+        encoders["users"] = encoder.as_json()
+    problem = Problem(
+        items=data.items.size,
+        item_features=item_features,
+        user_features=user_features,
+        user_rows=user_rows,
+        in_order=_in_order(log, recipe),
+        recipe=recipe.history,
+        seed=recipe.seed,
+        preset=recipe.preset,
+    )
+    return _Study(problem, encoders)
+
+
+def _in_order(log: Interactions, recipe: Recipe) -> bool:
+    return log.is_ordered if recipe.history.order == "auto" else recipe.history.order == "time"
+
+
+def _seen(encoded: Encoded) -> Encoded | None:
+    return None if encoded.is_empty else encoded

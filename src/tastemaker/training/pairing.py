@@ -1,0 +1,87 @@
+"""Chooses which counted pairs stand beside the network, and with what share."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.data.catalogue import Rows
+from tastemaker.data.interactions import Interactions
+from tastemaker.features.pairs import EXACT_ITEMS, Pairs, ease, ease_refusal, following, heaviest
+from tastemaker.recommend import Recommender
+from tastemaker.retrieve.blend import Blend
+
+SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+DECAY = 0.8
+"""What a step back in the history leaves, where pairs are those that follow; as in the baseline."""
+RIDGES = (100.0, 300.0, 1000.0)
+"""For EASE, of which a catalogue that takes long to invert gets the middle one only."""
+
+
+Kind = Literal["following", "ease", "none"]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How pairs are counted and how much they count."""
+
+    ridge: float | None
+    """of EASE; None counts what follows"""
+    share: float = 0.0
+
+    def count(self, log: Interactions, items: int) -> Pairs:
+        """Of another part of the log, the same pairs."""
+        if self.ridge is None:
+            return Pairs(heaviest(following(log, items)), DECAY)
+        return Pairs(heaviest(ease(log, items, self.ridge)), 1.0)
+
+    @property
+    def note(self) -> str:
+        what = "what follows" if self.ridge is None else f"EASE, ridge {self.ridge:g}"
+        return f"{what}, share {self.share:g}, chosen on validation"
+
+
+def choose(
+    recommender: Recommender,
+    train: Interactions,
+    history: Interactions,
+    users: npt.NDArray[np.int32],
+    quality: Callable[[Rows], float],
+    kind: Kind,
+) -> Pairing | None:
+    """The pairing that `quality` likes best, or None where the network is better alone.
+
+    Args:
+        recommender: the network alone.
+        train: what it was trained on; pairs are counted there too.
+        history: what is known of `users` (B,), whose next events are the validation.
+        quality: marks ranked rows (B, 10); higher is better.
+        kind: of pairs.
+    """
+    items = recommender.catalogue.size
+    vectors = np.asarray(recommender.bundle.arrays["item_vectors"])
+    seen = [history.of(int(user)) for user in users]
+    user_ids = [history.user_ids[user] for user in users]
+    highest, chosen = quality(recommender.top(history, users, 10)), None
+    for counting in _countings(kind, items):
+        pairs = counting.count(train, items)
+        window = recommender.window(history, users, pairs.reach)
+        queries = recommender.query_vectors(window, user_ids)
+        before = -np.inf
+        for share in SHARES:
+            score = quality(Blend(vectors, pairs, share).search(queries, window.rows, 10, seen).rows)
+            if score > highest:
+                highest, chosen = score, Pairing(counting.ridge, share)
+            if score < before * 0.98:  # past the top, by more than a ripple
+                break
+            before = max(before, score)
+    return chosen
+
+
+def _countings(kind: Kind, items: int) -> Iterator[Pairing]:
+    if kind == "following":
+        yield Pairing(ridge=None)
+    elif kind == "ease" and ease_refusal(items) is None:
+        yield from map(Pairing, RIDGES if items <= EXACT_ITEMS else RIDGES[1:2])
