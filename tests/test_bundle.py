@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -13,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy import sparse
 
 import tastemaker.bundle
 from tastemaker.bundle import Bundle
 from tastemaker.errors import BundleError
 from tastemaker.features.batches import Scale
+from tastemaker.features.pairs import Pairs
 from tastemaker.features.text import Tfidf
 from tastemaker.recommend import Recommender
 
@@ -58,6 +61,10 @@ def content_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+FOLLOWING = np.zeros((6, 6), np.float32)
+FOLLOWING[0, 5], FOLLOWING[0, 2], FOLLOWING[4, 1] = 0.75, 0.25, 0.5
+
+
 @pytest.fixture(scope="session")
 def full(by_hand: Bundle) -> Bundle:
     """The bundle by hand, with every kind of file in it."""
@@ -68,6 +75,7 @@ def full(by_hand: Bundle) -> Bundle:
         originals={"query_tower": b"an original"},
         encoders={"items": {"names": ["Ж", "a"]}, "users": {}},
         tfidf=Tfidf.fit(by_hand.catalogue.titles),
+        pairs=Pairs(sparse.csr_array(FOLLOWING), 0.7),
         evaluation={"k": 10},
         rejected=pl.DataFrame({"line": [3], "reason": ["no id"], "raw": ['"x",\n']}),
         manifest=by_hand.manifest.model_copy(
@@ -75,7 +83,8 @@ def full(by_hand: Bundle) -> Bundle:
                 "columns": {
                     "items": by_hand.manifest.columns["items"],
                     "users": by_hand.manifest.columns["items"],
-                }
+                },
+                "pair_weight": 0.6,
             }
         ),
     )
@@ -109,6 +118,9 @@ def test_what_was_saved_is_what_is_opened(full, saved):
     assert opened.encoders == full.encoders
     assert opened.tfidf is not None
     assert (opened.tfidf.matrix != full.tfidf.matrix).nnz == 0
+    assert opened.pairs is not None
+    assert opened.pairs.decay == 0.7
+    np.testing.assert_array_equal(opened.pairs.weights.toarray(), FOLLOWING)
     assert opened.evaluation == {"k": 10}
     assert opened.rejected is not None
     assert opened.rejected.rows() == [("3", "no id", '"x",\n')]
@@ -127,6 +139,45 @@ def test_the_bundle_by_hand_answers_the_same_without_tensorflow(by_hand, tmp_pat
     by_hand.save(tmp_path / "plain")
     asked = {"users": ["ann", "bob", "eve"], "history": ["a", "c"], "items": ["a", "f"]}
     assert answered_elsewhere(tmp_path / "plain", asked) == answered(Recommender(by_hand), asked)
+
+
+def test_a_bundle_with_pairs_gives_the_same_lists_when_opened_anew(by_hand, full, tmp_path, monkeypatch):
+    # A tower that likes what lies near the newest event stands in for a network.
+    monkeypatch.setattr("tastemaker.recommend.Tower", lambda model: lambda history, **_: history[:, 0])
+    alone = replace(
+        by_hand,
+        arrays=by_hand.arrays | {"item_inputs": by_hand.arrays["item_vectors"]},
+        towers={"query_tower": b"a tower"},
+    )
+    manifest = alone.manifest.model_copy(update={"pair_weight": 0.6})
+    paired = replace(alone, manifest=manifest, pairs=full.pairs)
+    paired.save(tmp_path / "paired")
+    asked = {"users": ["ann", "bob", "eve"], "history": ["a", "c"], "items": ["a", "f"]}
+    lists = answered(Recommender(paired), asked)
+    assert answered(Recommender(Bundle.open(tmp_path / "paired")), asked) == lists
+    assert answered(Recommender(alone), asked) != lists
+
+
+def test_a_bundle_without_pairs_has_none_when_opened(by_hand, saved):
+    by_hand.save(saved)  # where one with pairs stood
+    opened = Bundle.open(saved)
+    assert opened.pairs is None
+    assert opened.manifest.pair_weight == 0
+    assert not (saved / "pairs").exists()
+
+
+def test_a_bundle_from_before_there_were_pairs_opens(by_hand, tmp_path):
+    by_hand.save(tmp_path / "old")
+    path = tmp_path / "old" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["pair_weight"]
+    unsigned = json.dumps(manifest | {"checksum": ""})
+    checksum = hashlib.sha256(unsigned.encode()).hexdigest()
+    path.write_text(unsigned.replace('"checksum": ""', f'"checksum": "{checksum}"'))
+    opened = Bundle.open(tmp_path / "old")
+    assert opened.pairs is None
+    asked = {"users": ["ann", "bob", "eve"], "history": ["a", "c"], "items": ["a", "f"]}
+    assert answered(Recommender(opened), asked) == answered(Recommender(by_hand), asked)
 
 
 @pytest.mark.slow
@@ -161,6 +212,7 @@ def test_a_changed_byte_is_refused_by_name(saved):
     names = list(content_of(saved))
     assert {"manifest.json", "catalogue.parquet", "card.md", "rejected.csv", "query_tower.keras"} < set(names)
     assert {"tfidf/idf.npy", "item_vectors.npy", "users.parquet", "evaluation.json"} < set(names)
+    assert {f"pairs/{name}.npy" for name in ("weights", "columns", "starts", "decay")} < set(names)
     for name in names:
         whole = (saved / name).read_bytes()
         for at in {0, len(whole) // 2, len(whole) - 1}:
@@ -179,11 +231,19 @@ def test_a_number_changed_in_the_manifest_is_refused(saved):
         Bundle.open(saved)
 
 
-@pytest.mark.parametrize("name", ["catalogue.parquet", "tfidf/idf.npy", "card.md"])
+@pytest.mark.parametrize("name", ["catalogue.parquet", "tfidf/idf.npy", "pairs/decay.npy", "card.md"])
 def test_a_missing_file_is_refused_by_name(saved, name):
     (saved / name).unlink()
     with pytest.raises(BundleError, match=f"{name} is missing"):
         Bundle.open(saved)
+
+
+def test_pairs_without_one_of_their_arrays_are_refused_by_name(full, tmp_path, monkeypatch):
+    arrays = Pairs.arrays
+    monkeypatch.setattr(Pairs, "arrays", lambda self: {"weights": arrays(self)["weights"]})
+    full.save(tmp_path / "bundle")
+    with pytest.raises(BundleError, match=r"damaged: pairs can't be read \('starts'\)"):
+        Bundle.open(tmp_path / "bundle")
 
 
 @pytest.mark.parametrize("name", ["extra.txt", "tfidf/extra.npy", "new/extra.npy"])

@@ -1,11 +1,15 @@
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import AmbiguousTitleError, TastemakerError, UnknownItemError
+from tastemaker.features.pairs import Pairs
 from tastemaker.recommend import Recommender
 from tastemaker.slate import Slate
 
@@ -115,6 +119,117 @@ def test_top_gives_the_same_lists_as_rows(answers):
     assert answers.top(nobody, np.array([0, 1], np.int32), 2).tolist() == [[1, 3], [3, 2]]
 
 
+# --- with counted pairs ---------------------------------------------------------------------
+
+
+class Newest:
+    """A tower made of one number, the events it sees, that likes what lies near the newest of them."""
+
+    def __init__(self, model: bytes) -> None:
+        self.length = int(model)
+
+    def __call__(self, history: np.ndarray, **_: np.ndarray) -> np.ndarray:
+        assert history.shape[1] == self.length
+        return history[:, 0]
+
+
+@pytest.fixture
+def answering(by_hand, monkeypatch) -> Callable[..., Recommender]:
+    """`answering((0, 5), length=3)`: a network that sees three events and, with weight 0.7, the pair of
+    f after a. `answering()`: the network alone."""
+    monkeypatch.setattr("tastemaker.recommend.Tower", Newest)
+
+    def build(*pairs: tuple[int, int], length: int = 5) -> Recommender:
+        weights = np.zeros((6, 6), np.float32)
+        for before, after in pairs:
+            weights[before, after] = 1
+        update = {"history_length": length, "pair_weight": 0.7 if pairs else 0.0}
+        bundle = replace(
+            by_hand,
+            manifest=by_hand.manifest.model_copy(update=update),
+            arrays=by_hand.arrays | {"item_inputs": by_hand.arrays["item_vectors"]},
+            towers={"query_tower": str(length).encode()},
+            pairs=Pairs(sparse.csr_array(weights), 0.5) if pairs else None,
+        )
+        return Recommender(bundle)
+
+    return build
+
+
+A_THEN_F = (0, 5)
+
+
+def test_what_is_paired_with_the_history_rises(answering):
+    assert ids(answering().recommend(history=["a"])) == "bcdef"
+    slate = answering(A_THEN_F).recommend(history=["a"])
+    assert ids(slate) == "bfcde"
+    # The pairs say 1 of f and 0 of the five others: f lies √5 deviations above their mean, each other 1 / √5
+    # below. The products with a are 1 for b, -1 for f, then 0.8, 0.6 and 0.
+    up, down = 0.7 * 5**0.5, 0.7 / 5**0.5
+    expected = [1 - down, -1 + up, 0.8 - down, 0.6 - down, 0 - down]
+    assert [item.score for item in slate] == pytest.approx(expected)
+
+
+def test_where_no_pair_speaks_the_order_is_that_of_the_network(answering):
+    for history in (["e"], ["f", "d"]):
+        alone = answering().recommend(history=history)
+        assert ids(answering(A_THEN_F).recommend(history=history)) == ids(alone)
+
+
+def test_pairs_hear_of_events_that_the_tower_does_not_see(answering):
+    # Near e alone lie d 0.8 and c 0.6, then b and f with 0 each; it was a that f follows.
+    assert ids(answering(length=1).recommend("ann")) == "dcbf"
+    assert ids(answering(A_THEN_F, length=1).recommend("ann")) == "fdcb"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "length", "reach", "expected"),
+    [([], 5, 0, 5), ([], 5, 7, 7), ([A_THEN_F], 5, 0, 20), ([A_THEN_F], 5, 30, 30), ([A_THEN_F], 25, 0, 25)],
+)
+def test_a_window_is_as_long_as_whoever_looks_furthest_needs(answering, pairs, length, reach, expected):
+    # Pairs that lose half a step reach back 20 events: 0.5²⁰ is less than a millionth.
+    recommender = answering(*pairs, length=length)
+    window = recommender.window(recommender.bundle.histories, np.array([1, 0], np.int32), reach)
+    assert window.rows.shape == window.values.shape == (2, expected)
+    assert window.rows[:, :3].tolist() == [[5, PAD, PAD], [4, 0, PAD]]
+
+
+def test_with_pairs_too_many_at_once_get_what_each_gets_alone(answering, monkeypatch):
+    monkeypatch.setattr("tastemaker.recommend.BLOCK", 2)
+    blended = answering(A_THEN_F, (2, 0), (5, 1), length=2)
+    histories = ["a", "f", "", "cfe", "ec", "ace", "d"]
+    log = Interactions.from_events(
+        [f"u{n}" for n in range(7)],
+        np.repeat(np.arange(7, dtype=np.int32), [len(history) for history in histories]),
+        np.array(["abcdef".index(item) for item in "".join(histories)], np.int32),
+    )
+    many = list(blended.recommend_many(log.user_ids, 4, interactions=log))
+    top = blended.top(log, np.arange(7, dtype=np.int32), 4)
+    for history, user_id, slate, rows in zip(histories, log.user_ids, many, top, strict=True):
+        alone = blended.recommend(history=list(history), k=4)
+        assert ids(slate) == ids(alone) == ids(blended.recommend(user_id, k=4, interactions=log))
+        assert [item.score for item in slate] == [item.score for item in alone]
+        assert "".join("abcdef"[row] for row in rows if row != PAD) == ids(alone)
+
+
+def test_with_pairs_too_the_reason_is_the_item_without_which_the_score_is_lowest(answering):
+    # Without a nothing is paired, and f falls; without e the network is silent, and c and d fall. b would
+    # gain by the silence of the pairs, and the network says 0 of it.
+    a, e = ("because of Comet: Season 1",), ("because of Dune (2021)",)
+    blended = answering(A_THEN_F).recommend(history=["a", "e"])
+    assert [(item.item_id, item.reasons) for item in blended] == [("f", a), ("d", e), ("c", e), ("b", ())]
+    alone = answering().recommend(history=["a", "e"])
+    assert [(item.item_id, item.reasons) for item in alone] == [("d", e), ("c", e), ("b", ()), ("f", ())]
+
+
+def test_only_what_the_tower_sees_is_asked_for_as_a_reason(answering):
+    # c follows a, which the tower doesn't see any more, and b follows e. Without e the pairs would speak of
+    # c alone, √5 deviations above the rest instead of 0.65; 0.7 of that is more than c's 0.6 for lying near.
+    e = ("because of Dune (2021)",)
+    slate = answering((0, 2), (4, 1), length=1).recommend(history=["a", "e"])
+    assert [(item.item_id, item.reasons) for item in slate] == [("b", e), ("c", ()), ("d", e), ("f", ())]
+
+
 # --- similar --------------------------------------------------------------------------------
 
 
@@ -135,8 +250,6 @@ def test_two_films_of_one_name_are_two(answers):
 
 def test_a_short_list_is_filled_up_behind_a_long_series(by_hand):
     # 200 seasons crowd the top; the two others still have to be found.
-    from dataclasses import replace
-
     import polars as pl
 
     from tastemaker.data.catalogue import Catalogue

@@ -50,8 +50,8 @@ class Manifest(BaseModel):
     """newest events that the query tower sees"""
     value_scale: dict[str, Any] = {}
     """how strengths of events were standardised"""
-    pair_share: float = 0.0
-    """how much of a score is what counted pairs say; the rest is the network's"""
+    pair_weight: float = 0.0
+    """what a standard deviation of what counted pairs say adds to a score"""
     is_ordered: bool = True
     is_clock: bool = True
     data: dict[str, Any]

@@ -136,10 +136,15 @@ class Recommender:
         return rows
 
     def _search(self, log: Interactions, users: Users, k: int) -> Hits:
+        """In blocks: a window can be long, and a small catalogue is asked for very many at once."""
+        steps = range(0, len(users), BLOCK)
+        return joined([self._search_block(log, users[at : at + BLOCK], k) for at in steps], k)
+
+    def _search_block(self, log: Interactions, users: Users, k: int) -> Hits:
         seen = [log.of(int(user)) for user in users]
         window = self.window(log, users)
         if self._tower is None:
-            return self._by_likeness(window, k, seen)
+            return self.neighbours.search(np.maximum(window.rows, 0), _memory(window), k, seen)
         queries = self.query_vectors(window, [log.user_ids[user] for user in users])
         if self._blend is None:
             return self._index.search(queries, k, seen)
@@ -188,14 +193,6 @@ class Recommender:
         if self._blend is not None:
             return self._blend.scores(queries, window.rows)[:, rows]
         return np.asarray(queries @ self._index.vectors[rows].T)
-
-    def _by_likeness(self, window: Window, k: int, seen: Sequence[Rows]) -> Hits:
-        rows, weights = np.maximum(window.rows, 0), _memory(window)
-        blocks = [
-            self.neighbours.search(rows[at : at + BLOCK], weights[at : at + BLOCK], k, seen[at : at + BLOCK])
-            for at in range(0, len(rows), BLOCK)
-        ]
-        return joined(blocks, k)
 
     def _popular(self, k: int, query: str, why: str, notes: tuple[str, ...] = ()) -> Slate:
         hits = best(np.array(self.bundle.arrays["popularity"][None]), k, [()])
@@ -311,8 +308,8 @@ class Recommender:
 
     @cached_property
     def _blend(self) -> Blend | None:
-        pairs, share = self.bundle.pairs, self.bundle.manifest.pair_share
-        return None if pairs is None else Blend(self._index.vectors, pairs, share)
+        pairs, weight = self.bundle.pairs, self.bundle.manifest.pair_weight
+        return None if pairs is None else Blend(self._index.vectors, pairs, weight)
 
     @cached_property
     def _inputs(self) -> Floats:

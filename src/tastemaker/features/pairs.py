@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg, sparse
+from scipy import sparse
 
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
@@ -52,8 +52,8 @@ class Pairs:
     @property
     def reach(self) -> int:
         """Newest events of a history that can make a difference."""
-        if self.decay >= 1:
-            return LONGEST
+        if not 0 < self.decay < 1:
+            return LONGEST if self.decay else 1
         return min(LONGEST, 1 + math.floor(math.log(FORGOTTEN) / math.log(self.decay)))
 
     def scores(self, rows: Rows) -> Floats:
@@ -72,7 +72,7 @@ class Pairs:
             "starts": self.weights.indptr,
             "columns": self.weights.indices,
             "weights": self.weights.data,
-            "decay": np.array(self.decay),
+            "decay": np.array([self.decay]),
         }
 
     @classmethod
@@ -81,7 +81,7 @@ class Pairs:
         weights = sparse.csr_array(
             (arrays["weights"], arrays["columns"], arrays["starts"]), shape=(items, items)
         )
-        return cls(weights, float(arrays["decay"]))
+        return cls(weights, float(arrays["decay"][0]))
 
 
 def faded(rows: Rows, items: int, decay: float) -> sparse.csr_array:
@@ -141,7 +141,10 @@ def heaviest(weights: sparse.csr_array | Floats, kept: int = KEPT) -> sparse.csr
     """(N, N) about `kept` of the weights (N, N), the largest of each row by amount."""
     count = max(LEAST_KEPT, kept // max(1, weights.shape[0]))
     if isinstance(weights, np.ndarray):
-        blocks = [heaviest_of(weights[at : at + 1024], count) for at in range(0, len(weights), 1024)]
+        at_once = 1024
+        blocks = [
+            heaviest_of(weights[at : at + at_once], count) for at in range(0, max(1, len(weights)), at_once)
+        ]
         return sparse.csr_array(sparse.vstack(blocks))
     if np.diff(weights.indptr).max(initial=0) <= count:
         return weights
@@ -183,6 +186,8 @@ def touched_by_both(people: sparse.csr_array) -> Iterator[tuple[slice, Floats]]:
 
 def _invert(matrix: npt.NDArray[np.floating]) -> None:
     """Put the inverse of a symmetric, positive definite matrix (Fortran order) in its place."""
+    from scipy import linalg  # not for those who only answer
+
     functions: Any = linalg.get_lapack_funcs(("potrf", "potri"), (matrix,))
     factorise, invert = functions
     lower, failed = factorise(matrix, lower=1, overwrite_a=1, clean=0)

@@ -1,4 +1,4 @@
-"""Chooses which counted pairs stand beside the network, and with what share."""
+"""Chooses which counted pairs stand beside the network, and with what weight."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tastemaker.features.pairs import EXACT_ITEMS, Pairs, ease, ease_refusal, fo
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.blend import Blend
 
-SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+WEIGHTS = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 8.0)
 DECAY = 0.8
 """What a step back in the history leaves, where pairs are those that follow; as in the baseline."""
 RIDGES = (100.0, 300.0, 1000.0)
@@ -29,7 +29,7 @@ class Pairing:
 
     ridge: float | None
     """of EASE; None counts what follows"""
-    share: float = 0.0
+    weight: float = 0.0
 
     def count(self, log: Interactions, items: int) -> Pairs:
         """Of another part of the log, the same pairs."""
@@ -40,7 +40,7 @@ class Pairing:
     @property
     def note(self) -> str:
         what = "what follows" if self.ridge is None else f"EASE, ridge {self.ridge:g}"
-        return f"{what}, share {self.share:g}, chosen on validation"
+        return f"{what}, weight {self.weight:g}"
 
 
 def choose(
@@ -50,6 +50,8 @@ def choose(
     users: npt.NDArray[np.int32],
     quality: Callable[[Rows], float],
     kind: Kind,
+    weight: float | None = None,
+    ridge: float | None = None,
 ) -> Pairing | None:
     """The pairing that `quality` likes best, or None where the network is better alone.
 
@@ -59,29 +61,32 @@ def choose(
         history: what is known of `users` (B,), whose next events are the validation.
         quality: marks ranked rows (B, 10); higher is better.
         kind: of pairs.
+        weight, ridge: instead of those that are tried.
     """
     items = recommender.catalogue.size
     vectors = np.asarray(recommender.bundle.arrays["item_vectors"])
     seen = [history.of(int(user)) for user in users]
     user_ids = [history.user_ids[user] for user in users]
-    highest, chosen = quality(recommender.top(history, users, 10)), None
-    for counting in _countings(kind, items):
+    highest = quality(recommender.top(history, users, 10)) if weight is None else -np.inf
+    chosen = None
+    for counting in _countings(kind, items, ridge):
         pairs = counting.count(train, items)
         window = recommender.window(history, users, pairs.reach)
         queries = recommender.query_vectors(window, user_ids)
         before = -np.inf
-        for share in SHARES:
-            score = quality(Blend(vectors, pairs, share).search(queries, window.rows, 10, seen).rows)
+        for tried in WEIGHTS if weight is None else (weight,):
+            score = quality(Blend(vectors, pairs, tried).search(queries, window.rows, 10, seen).rows)
             if score > highest:
-                highest, chosen = score, Pairing(counting.ridge, share)
+                highest, chosen = score, Pairing(counting.ridge, tried)
             if score < before * 0.98:  # past the top, by more than a ripple
                 break
             before = max(before, score)
     return chosen
 
 
-def _countings(kind: Kind, items: int) -> Iterator[Pairing]:
+def _countings(kind: Kind, items: int, ridge: float | None) -> Iterator[Pairing]:
     if kind == "following":
         yield Pairing(ridge=None)
     elif kind == "ease" and ease_refusal(items) is None:
-        yield from map(Pairing, RIDGES if items <= EXACT_ITEMS else RIDGES[1:2])
+        ridges = RIDGES if items <= EXACT_ITEMS else RIDGES[1:2]
+        yield from map(Pairing, ridges if ridge is None else (ridge,))

@@ -35,7 +35,7 @@ class Parts:
     scale: Scale = field(default_factory=Scale)
     tfidf: Tfidf | None = None
     pairs: Pairs | None = None
-    pair_share: float = 0.0
+    pair_weight: float = 0.0
     evaluation: ExamReport | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         columns=columns,
         history_length=parts.length,
         value_scale=asdict(parts.scale),
-        pair_share=parts.pair_share,
+        pair_weight=parts.pair_weight,
         is_ordered=log.is_ordered,
         is_clock=log.is_clock,
         data={

@@ -1,0 +1,242 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.strategies import data, integers, sampled_from, sets
+from scipy import sparse
+
+from tastemaker.data.catalogue import PAD
+from tastemaker.features.pairs import Pairs
+from tastemaker.hits import Hits
+from tastemaker.retrieve.blend import Blend
+
+DECAY = 0.7
+
+
+def blend(vectors: np.ndarray, weights: np.ndarray, weight: float) -> Blend:
+    """`weights` of the pairs, and the `weight` of what they say beside the products."""
+    return Blend(vectors, Pairs(sparse.csr_array(weights), DECAY), weight)
+
+
+def floats(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def counted(seed: int, *shape: int) -> np.ndarray:
+    """Weights as pairs have them: most are 0, the others above."""
+    rng = np.random.default_rng(seed)
+    return (rng.random(shape) * (rng.random(shape) < 0.4)).astype(np.float32)
+
+
+def pasts(seed: int, queries: int, items: int) -> np.ndarray:
+    """Histories of 6, some with repeats, some with less."""
+    return np.random.default_rng(seed).integers(PAD, items, (queries, 6)).astype(np.int32)
+
+
+def standardised(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean()) / values.std() if values.std() else np.zeros(len(values))
+
+
+def slowly(
+    vectors: np.ndarray, weights: np.ndarray, weight: float, query: np.ndarray, past: np.ndarray
+) -> np.ndarray:
+    """(N,) the scores of one query in double precision, one item of the history after the other."""
+    said = np.zeros(len(vectors))
+    for place, row in enumerate(past):
+        if row != PAD and row not in past[:place]:
+            said += DECAY**place * weights[row].astype(float)
+    near = np.array([np.dot(vector.astype(float), query.astype(float)) for vector in vectors])
+    return near + weight * standardised(said)
+
+
+def ranked(scores: np.ndarray, k: int, excluded: set[int] = frozenset()) -> list[int]:
+    return sorted(set(range(len(scores))) - excluded, key=lambda row: (-scores[row], row))[:k]
+
+
+# --- scores ---------------------------------------------------------------------------------
+
+
+def test_one_case_by_hand():
+    # The products are 2, 0, 0, -2 and stay so. The pairs say 0, 0, 0, 4: mean 1, deviation √3.
+    vectors = np.array([[2, 0], [0, 1], [0, 7], [-2, 0]], np.float32)
+    weights = np.zeros((4, 4), np.float32)
+    weights[1, 3] = 4
+    query, past = np.array([[1, 0]], np.float32), np.array([[1, PAD]], np.int32)
+    down, up = 0.5 / 3**0.5, 0.5 * 3**0.5
+    assert blend(vectors, weights, 0.5).scores(query, past)[0] == pytest.approx(
+        [2 - down, -down, -down, -2 + up]
+    )
+    hits = blend(vectors, weights, 0.5).search(query, past, 3, [[0]])
+    assert hits.rows.tolist() == [[1, 2, 3]]
+    assert hits.scores[0] == pytest.approx([-down, -down, -2 + up])
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 8.0])
+def test_scores_are_the_products_and_what_pairs_say_standardised_over_the_whole_catalogue(weight):
+    # Neither the items nor their columns are of one size, and their mean is far from 0.
+    vectors = 3 + floats(1, 37, 5) * np.array([1, 5, 0.2, 1, 2], np.float32)
+    weights, queries, histories = counted(2, 37, 37), floats(3, 11, 5), pasts(4, 11, 37)
+    scores = blend(vectors, weights, weight).scores(queries, histories)
+    assert scores.shape == (11, 37)
+    assert scores.dtype == np.float32
+    for n in range(11):
+        expected = slowly(vectors, weights, weight, queries[n], histories[n])
+        assert scores[n] == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e3])
+def test_the_unit_that_pairs_are_counted_in_makes_no_difference(size):
+    vectors, weights = floats(1, 20, 4), counted(2, 20, 20)
+    queries, histories = floats(3, 5, 4), pasts(4, 5, 20)
+    scores = blend(vectors, weights, 2.0).scores(queries, histories)
+    other = blend(vectors, np.float32(size) * weights, 2.0).scores(queries, histories)
+    np.testing.assert_allclose(other, scores, atol=1e-5)
+
+
+# --- one opinion alone ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("past", [[PAD, PAD], [5, PAD], [5, 5]], ids=["no history", "unpaired", "twice"])
+def test_where_no_pairs_speak_the_network_decides(past):
+    vectors, weights, query = floats(1, 12, 4), counted(2, 12, 12), floats(3, 1, 4)
+    weights[5] = 0
+    hits = blend(vectors, weights, 3.0).search(query, np.array([past], np.int32), 12, [()])
+    near = vectors.astype(float) @ query[0].astype(float)
+    assert hits.rows[0].tolist() == ranked(near, 12)
+    assert hits.scores[0] == pytest.approx(np.sort(near)[::-1], abs=1e-5)
+
+
+def same(*values: float) -> np.ndarray:
+    return np.tile(np.array(values, np.float32), (6, 1))
+
+
+RISING = np.arange(6, dtype=np.float32)[:, None]  # the later row lies further along
+FALLING = same(5, 4, 3, 2, 1, 0)  # every item says more of the earlier row
+STEPS = (np.arange(6) - 2.5) / (35 / 12) ** 0.5  # 0 … 5, standardised
+
+
+@pytest.mark.parametrize(
+    ("vectors", "weights", "query", "expected"),
+    [
+        (RISING, FALLING, 0.0, -2 * STEPS),
+        (same(0.1), FALLING, 0.3, 0.03 - 2 * STEPS),
+        (RISING, same(*[0.1] * 6), 0.3, 0.3 * np.arange(6)),
+        (same(0.1), same(*[0.1] * 6), 0.3, np.full(6, 0.03)),
+    ],
+    ids=["a query of zeros", "equal vectors", "equal pairs", "equal both"],
+)
+@pytest.mark.filterwarnings("error")
+def test_who_says_the_same_of_every_item_changes_no_order(vectors, weights, query, expected):
+    asked, past = np.array([[query]], np.float32), np.array([[3, 1]], np.int32)
+    both = blend(vectors, weights, 2.0)
+    assert both.scores(asked, past)[0] == pytest.approx(expected, abs=1e-6)
+    assert both.search(asked, past, 6, [()]).rows[0].tolist() == ranked(expected, 6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_a_single_item_pairs_can_say_nothing():
+    only = blend(np.array([[0.5, 2]], np.float32), np.array([[0.7]], np.float32), 3.0)
+    hits = only.search(np.array([[1, 1]], np.float32), np.array([[0]], np.int32), 2, [()])
+    assert hits.rows.tolist() == [[0, PAD]]
+    assert hits.scores.tolist() == [[2.5, -np.inf]]
+
+
+# --- the promises of an index ---------------------------------------------------------------
+
+
+@given(seed=integers(0, 999), items=integers(1, 40), k=integers(1, 50), data=data())
+@settings(max_examples=50)
+def test_the_best_are_found_none_excluded_none_twice_and_the_rest_is_pad(seed, items, k, data):
+    vectors, weights = floats(seed, items, 8), counted(seed, items, items)
+    query, past = floats(seed + 1, 1, 8), pasts(seed, 1, items)
+    seen = data.draw(sets(integers(0, items - 1)))
+    hits = blend(vectors, weights, 1.5).search(query, past, k, [list(seen)])
+    slow = slowly(vectors, weights, 1.5, query[0], past[0])
+    expected = ranked(slow, k, seen)
+    found = hits.rows[0][: len(expected)]
+    assert hits.rows.shape == hits.scores.shape == (1, k)
+    assert PAD not in found
+    assert len(set(found)) == len(found)
+    assert not seen & set(found.tolist())
+    # By their scores: two that are equal in single precision may change places.
+    assert slow[found] == pytest.approx(slow[expected], abs=1e-4)
+    assert hits.scores[0][: len(found)] == pytest.approx(slow[expected], abs=1e-4)
+    assert (hits.rows[0][len(found) :] == PAD).all()
+    assert (hits.scores[0][len(found) :] == -np.inf).all()
+
+
+def twins(seed: int, items: int, copies: int, dim: int, weight: float) -> Blend:
+    """Rows r, r + items, r + 2 · items … are alike: of one vector, and all say the same of them."""
+    vectors = np.tile(floats(seed, items, dim), (copies, 1))
+    return blend(vectors, np.tile(counted(seed, items * copies, items), (1, copies)), weight)
+
+
+@given(
+    seed=integers(0, 999),
+    copies=integers(2, 7),
+    items=integers(2, 9),
+    k=integers(1, 20),
+    weight=sampled_from([0.0, 0.1, 1.0, 8.0]),
+)
+@settings(max_examples=50)
+def test_of_equal_items_the_smaller_row_comes_first(seed, copies, items, k, weight):
+    size = items * copies
+    hits = twins(seed, items, copies, 33, weight).search(
+        floats(seed, 3, 33), pasts(seed, 3, size), k, [()] * 3
+    )
+    for row, score in zip(*hits, strict=True):
+        rows, scores = row[row != PAD], score[row != PAD]
+        for item in range(items):
+            copies_found = rows[rows % items == item]
+            assert copies_found.tolist() == [item + items * copy for copy in range(len(copies_found))]
+            assert len(set(scores[rows % items == item])) <= 1
+        assert (np.diff(rows)[np.diff(scores) == 0] > 0).all()
+
+
+def agree(alone: Hits, together: Hits, n: int) -> None:
+    np.testing.assert_array_equal(alone.rows[0], together.rows[n])
+    np.testing.assert_array_equal(alone.scores[0], together.scores[n])
+
+
+@given(
+    seed=integers(0, 999),
+    queries=integers(1, 20),
+    dim=integers(1, 40),
+    weight=sampled_from([0.0, 0.1, 1.0, 8.0]),
+)
+@settings(max_examples=50)
+def test_alone_or_in_a_batch_the_answer_is_the_same(seed, queries, dim, weight):
+    index = twins(seed, 23, 3, dim, weight)
+    asked, histories = floats(seed + 1, queries, dim), pasts(seed, queries, 69)
+    together = index.search(asked, histories, 7, [[n] for n in range(queries)])
+    for n in range(queries):
+        agree(index.search(asked[n : n + 1], histories[n : n + 1], 7, [[n]]), together, n)
+
+
+def test_alone_or_in_a_batch_of_a_large_catalogue_too():
+    items = 2051
+    # Every ninth item has the same vector, and the pairs hardly speak of any: they tie.
+    vectors, asked, histories = floats(1, items, 33), floats(2, 17, 33), pasts(3, 17, items)
+    vectors[::9] = vectors[0]
+    weights = sparse.random_array(
+        (items, items), density=0.002, rng=np.random.default_rng(4), dtype=np.float32
+    )
+    index = Blend(vectors, Pairs(weights.tocsr(), DECAY), 0.8)
+    together = index.search(asked, histories, 50, [()] * 17)
+    for n in range(17):
+        agree(index.search(asked[n : n + 1], histories[n : n + 1], 50, [()]), together, n)
+
+
+def test_more_queries_than_fit_a_block(monkeypatch):
+    monkeypatch.setattr("tastemaker.retrieve.blend.BLOCK_SCORES", 21)  # two queries of ten items
+    vectors, weights = floats(0, 10, 4), counted(1, 10, 10)
+    asked, histories = floats(2, 5, 4), pasts(3, 5, 10)
+    rows = blend(vectors, weights, 0.5).search(asked, histories, 3, [[n] for n in range(5)]).rows
+    expected = [slowly(vectors, weights, 0.5, asked[n], histories[n]) for n in range(5)]
+    assert rows.tolist() == [ranked(expected[n], 3, {n}) for n in range(5)]
+
+
+def test_nobody_asks():
+    nobody = blend(floats(0, 5, 4), counted(1, 5, 5), 0.5)
+    hits = nobody.search(floats(1, 0, 4), np.zeros((0, 3), np.int32), 3, [])
+    assert hits.rows.shape == hits.scores.shape == (0, 3)
+    assert nobody.scores(floats(1, 0, 4), np.zeros((0, 3), np.int32)).shape == (0, 5)
