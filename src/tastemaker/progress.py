@@ -1,6 +1,8 @@
 """What long work tells while it runs; whoever called decides how to show it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -27,3 +29,21 @@ Report = Callable[[Progress], None]
 
 def silent(progress: Progress) -> None:
     """Shows nothing."""
+
+
+@dataclass(frozen=True)
+class Trail:
+    """What a training leaves behind while it runs, each where it is wanted.
+
+    Attributes:
+        checkpoints: folder to go on from when it is cut off; the same training, asked for again, does.
+        tensorboard: folder for TensorBoard.
+        mlflow: address of an MLflow server or folder.
+    """
+
+    checkpoints: Path | None = None
+    tensorboard: Path | None = None
+    mlflow: str | None = None
+
+
+NO_TRAIL = Trail()

@@ -127,8 +127,13 @@ class HistoryRecipe(Table):
     dim: int = Field(64, ge=2)
     hidden: tuple[int, ...] = (128,)
     """widths of the layers between the history and the query vector"""
+    activation: Literal["gelu", "relu"] = "gelu"
+    """of those layers"""
     length: int = Field(50, ge=1)
     """newest events that the query tower sees"""
+    encoder: Literal["recency", "mean"] = "recency"
+    """how a history becomes a vector. recency: several weighted means, each with a memory it learns;
+    mean: every event alike"""
     order: Literal["auto", "time", "none"] = "auto"
     """time: the label is the event after the history. none: any event, from all the others.
     auto: time where the log has an order"""
@@ -139,14 +144,65 @@ class HistoryRecipe(Table):
     patience: int = Field(3, ge=1)
     """epochs without a better validation NDCG@10 before training stops"""
     batch_size: int = Field(256, ge=1)
+    optimizer: Literal["adam", "adagrad"] = "adam"
+    """adagrad keeps one number a row of a table, adam two tables more"""
     learning_rate: float = Field(2e-3, gt=0)
     dropout: float = Field(0.5, ge=0, lt=1)
     id_dropout: float = Field(0.1, ge=0, lt=1)
     """share of items whose id is hidden in a step, so that their metadata learns to stand alone"""
     pairs: Literal["auto", "following", "ease", "none"] = "auto"
-    """counted item pairs, blended into the network's scores with a share chosen on validation.
+    """counted item pairs, added to the network's scores with a weight chosen on validation.
     following: what comes after what. ease: what the same people touch, up to 20,000 items.
     auto: following where the log has an order, else ease"""
+    pair_weight: float | None = Field(None, ge=0)
+    """what a standard deviation of what the pairs say adds to a score, instead of the validation's choice"""
+    pair_ridge: float | None = Field(None, gt=0)
+    """of ease: higher trusts co-occurrence less"""
+
+
+class LossRecipe(Table):
+    """How far the right item should stand above the others; the `[loss]` table."""
+
+    kind: Literal["softmax", "info_nce", "triplet", "bpr", "gbce"] = "softmax"
+    """softmax: over all items, or over the candidates of `[negatives]`. info_nce: the same on unit vectors.
+    triplet, bpr, gbce: pairs and binary losses over the same candidates"""
+    temperature: float = Field(1.0, gt=0)
+    """scores are divided by it; with info_nce try 0.07"""
+    learn_temperature: bool = False
+    margin: float = Field(0.3, gt=0)
+    """triplet"""
+    calibration: float = Field(0.75, ge=0, le=1)
+    """gbce: 0 is plain binary cross-entropy, 1 corrects all of what sampling does to it"""
+    spread_out: float = Field(0.0, ge=0)
+    """weight of the mean squared product of two different items' vectors: keeps groups apart"""
+    gravity: float = Field(0.0, ge=0)
+    """weight of the mean squared score of any query and any candidate, whoever belongs to whom"""
+
+
+class NegativesRecipe(Table):
+    """Which items the right one is set against; the `[negatives]` table.
+
+    The shares say how `count` is drawn; the batch shares all of them. What a user is known to have
+    touched is no negative for that user, wherever it comes from.
+    """
+
+    count: int | Literal["all", "auto"] = "auto"
+    """items drawn a batch. all: the whole catalogue, nothing drawn. auto: all of up to 20,000 items,
+    else 4,096"""
+    in_batch: bool = True
+    """the other labels of the batch stand there too"""
+    uniform: float = Field(0.5, ge=0)
+    popularity: float = Field(0.5, ge=0)
+    alpha: float = Field(0.75, ge=0)
+    """popularity^alpha"""
+    hard: float = Field(0.0, ge=0)
+    """what the model itself ranks highest, found anew each epoch"""
+    queue: float = Field(0.0, ge=0)
+    """labels of the batches before"""
+    seen_not_chosen: float = Field(0.0, ge=0)
+    """what people were shown and passed over: wants impressions"""
+    odds: Literal["exact", "streaming"] = "exact"
+    """of labels. exact: counted in the log. streaming: estimated as they come by"""
 
 
 class EvaluationRecipe(Table):
@@ -170,6 +226,8 @@ class Recipe(Table):
     features: FeatureRecipe = FeatureRecipe()
     content: ContentRecipe = ContentRecipe()
     history: HistoryRecipe = HistoryRecipe()
+    loss: LossRecipe = LossRecipe()
+    negatives: NegativesRecipe = NegativesRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
     @classmethod

@@ -31,7 +31,7 @@ def examples(log: Interactions, length: int = 3, in_order: bool = True) -> Examp
 
 def test_a_window_is_newest_first_and_padded_behind():
     log = log_of([[5, 1, 4, 2], [6]])
-    seen = windows(log, np.array([3, 1, 0, 5]), np.array([0, 0, 0, 4]), 3, Scale())
+    seen = windows(log, np.array([3, 1, 0, 5]), np.array([0, 0, 0, 4]), 3, log.weights)
     assert seen.rows.tolist() == [[4, 1, 5], [5, PAD, PAD], [PAD, PAD, PAD], [6, PAD, PAD]]
     assert seen.values.tolist() == [[5, 2, 6], [6, 0, 0], [0, 0, 0], [7, 0, 0]]
     assert (seen.rows.dtype, seen.values.dtype) == (np.int32, np.float32)
@@ -39,11 +39,11 @@ def test_a_window_is_newest_first_and_padded_behind():
 
 def test_a_window_is_no_longer_than_asked():
     log = log_of([[5, 1, 4, 2]])
-    assert windows(log, np.array([4]), np.array([0]), 2, Scale()).rows.tolist() == [[2, 4]]
+    assert windows(log, np.array([4]), np.array([0]), 2, log.weights).rows.tolist() == [[2, 4]]
 
 
 def test_in_the_padding_a_strength_is_0_even_where_0_is_not_the_mean():
-    seen = windows(log_of([[3]]), np.array([1]), np.array([0]), 3, Scale(mean=2, deviation=4))
+    seen = query_windows(log_of([[3]]), np.array([0], np.int32), 3, Scale(mean=2, deviation=4))
     assert seen.values.tolist() == [[0.5, 0, 0]]
 
 
@@ -107,24 +107,6 @@ def test_the_label_never_stands_in_its_history_nor_does_what_came_later(historie
             assert all(window.count(row) <= others.count(row) for row in window)
         strengths = [row + 1 if row != PAD else 0 for row in batch.history.rows[at].tolist()]
         assert batch.history.values[at].tolist() == strengths
-
-
-@given(Histories, integers(0, 99), booleans())
-@settings(max_examples=60)
-def test_what_a_user_has_is_no_rival_but_the_label_is(histories, seed, in_order):
-    log = log_of(histories)
-    made = examples(log, 2, in_order)
-    events = made.events
-    if not len(events):
-        return
-    batch = made.batch(events, np.random.default_rng(seed))
-    assert batch.seen.shape == (len(events), ITEMS)
-    for at, event in enumerate(events):
-        user = int(log.users[event])
-        place = int(event - log.offsets[user])
-        has = histories[user][:place] if in_order else histories[user]
-        slow = [row in has and row != histories[user][place] for row in range(ITEMS)]
-        assert batch.seen[at].tolist() == slow
 
 
 def test_without_order_a_long_history_is_seen_in_random_parts():

@@ -6,12 +6,14 @@ import pytest
 from tastemaker.data.interactions import Interactions
 from tastemaker.features.schema import Bag, Encoded, Field
 from tastemaker.progress import silent
-from tastemaker.recipe import HistoryRecipe
+from tastemaker.recipe import HistoryRecipe, Recipe
 
 keras = pytest.importorskip("keras")
 
-from tastemaker.model.history import ItemTable, RecencyBags, item_tower, query_tower  # noqa: E402
-from tastemaker.model.learn import Learned, Problem, learn  # noqa: E402
+from tastemaker.model.history import MeanBag, QueryTower, RecencyBags, item_tower  # noqa: E402
+from tastemaker.model.items import Items  # noqa: E402
+from tastemaker.model.learn import learn  # noqa: E402
+from tastemaker.model.problem import Learned, Problem  # noqa: E402
 
 pytestmark = pytest.mark.slow  # TensorFlow takes seconds to load
 
@@ -54,8 +56,7 @@ def problem(log: Interactions, features: Encoded | None = None, recipe: HistoryR
         user_features=None,
         user_rows=np.full(log.user_count, -1, np.int32),
         in_order=log.is_ordered,
-        recipe=recipe,
-        seed=1,
+        recipe=Recipe(history=recipe),
     )
 
 
@@ -100,7 +101,9 @@ def test_a_seed_repeats_a_training_and_another_does_not():
     short = SMALL.model_copy(update={"epochs": 2, "dropout": 0.4, "id_dropout": 0.3})
     task = problem(log, encoded(np.arange(ITEMS) % 4), short)
     one, again = (learn(task, log, 2, stage="x", report=silent) for _ in range(2))
-    other = learn(replace(task, seed=2), log, 2, stage="x", report=silent)
+    other = learn(
+        replace(task, recipe=task.recipe.model_copy(update={"seed": 2})), log, 2, stage="x", report=silent
+    )
     np.testing.assert_array_equal(one.arrays["item_vectors"], again.arrays["item_vectors"])
     assert not np.array_equal(one.arrays["item_vectors"], other.arrays["item_vectors"])
 
@@ -120,19 +123,23 @@ def test_an_item_that_was_never_touched_is_known_by_its_features_alone():
 
 
 def test_other_features_give_an_unseen_item_another_vector_and_its_id_gives_none():
-    keras.utils.set_random_seed(1)
-    known = np.array([1, 1, 0, 0], np.float32)
-    table = ItemTable(known, 3, encoded(np.array([0, 1, 0, 1])))
-    table.build()
-    vectors = np.asarray(table())
+    def items(groups: list[int]) -> Items:
+        known = np.array([1, 1, 0, 0], np.float32)
+        return Items(known, 3, encoded(np.array(groups)), 0.0, "adam", np.random.default_rng(1))
+
+    first, swapped = items([0, 1, 0, 1]), items([0, 1, 1, 0])
+    swapped.tables["ids"].values += 5
     # Rows 2 and 3 have no id of their own, so their vectors are what features say.
-    swapped = ItemTable(known, 3, encoded(np.array([0, 1, 1, 0])))
-    swapped.build()
-    swapped.tower.set_weights(table.tower.get_weights())
-    swapped.ids.assign(table.ids + 5.0)
-    again = np.asarray(swapped())
-    np.testing.assert_array_equal(again[[2, 3]], vectors[[3, 2]])
-    np.testing.assert_allclose(again[:2], vectors[:2] + 5, rtol=1e-5)
+    np.testing.assert_array_equal(swapped.everything()[[2, 3]], first.everything()[[3, 2]])
+    np.testing.assert_allclose(swapped.everything()[:2], first.everything()[:2] + 5, rtol=1e-5)
+
+
+def test_the_exported_item_tower_says_what_training_saw_of_the_metadata():
+    numbers = np.random.default_rng(2).normal(size=(4, 2)).astype(np.float32)
+    seen = replace(encoded(np.array([0, 1, 0, 2])), dense=numbers)
+    items = Items(np.zeros(4, np.float32), 3, seen, 0.0, "adam", np.random.default_rng(1))
+    said = items.tower()({"ids": seen.joined.ids, "weights": seen.joined.weights, "dense": numbers})
+    np.testing.assert_allclose(np.asarray(said), items.everything(), rtol=1e-5, atol=1e-7)
 
 
 def test_a_head_weighs_by_age_and_by_strength():
@@ -160,9 +167,17 @@ def test_without_order_there_is_one_head_all_places_count_alike_and_many_speak_l
     assert heads[1].tolist() == [pytest.approx([1, 0, 0, 0])]
 
 
+def test_the_plain_mean_forgets_nothing_and_has_nothing_to_learn():
+    bags = MeanBag()
+    present = np.array([[1, 1, 0, 0], [0, 0, 0, 0]], np.float32)
+    heads = np.asarray(bags(np.stack([np.eye(4, dtype=np.float32)] * 2), present, np.ones((2, 4))))
+    assert heads.tolist() == [[[0.5, 0.5, 0, 0]], [[0, 0, 0, 0]]]
+    assert not bags.trainable_variables
+
+
 def test_a_query_ends_in_the_one_that_meets_the_bias():
-    tower = query_tower(4, 3, [5], 0.0, in_order=True, user=None)
-    query = tower.predict(
+    tower = QueryTower(4, 3, [5], "gelu", 0.0, encoder="recency", in_order=True, user=None)
+    query = tower.whole.predict(
         {"history": np.ones((2, 4, 3)), "present": np.ones((2, 4)), "value": np.zeros((2, 4))}, verbose=0
     )
     assert query.shape == (2, 4)

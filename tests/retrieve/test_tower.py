@@ -8,7 +8,7 @@ from tastemaker.retrieve.tower import Tower
 keras = pytest.importorskip("keras")
 
 from tastemaker.model.export import to_litert  # noqa: E402
-from tastemaker.model.history import query_tower  # noqa: E402
+from tastemaker.model.history import QueryTower  # noqa: E402
 
 T, D = 7, 6
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow  # TensorFlow takes seconds to load
 def network() -> "keras.Model":
     """A query tower whose every weight is something; fresh ones are mostly zero."""
     keras.utils.set_random_seed(1)
-    tower = query_tower(T, D, [9, 5], 0.4, in_order=True, user=None)
+    tower = QueryTower(T, D, [9, 5], "gelu", 0.4, encoder="recency", in_order=True, user=None).whole
     rng = np.random.default_rng(1)
     tower.set_weights([rng.normal(size=weight.shape, scale=0.5) for weight in tower.get_weights()])
     return tower

@@ -15,15 +15,23 @@ def train(
     interactions: options.Interactions = None,
     users: options.Users = None,
     settings: options.Settings = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even after an interruption.")] = False,
+    tensorboard: Annotated[Path | None, typer.Option(help="Write curves for TensorBoard here.")] = None,
+    mlflow: Annotated[str | None, typer.Option(help="Log to this MLflow server or folder.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train a model from files and write it as a bundle."""
+    """Train a model from files and write it as a bundle.
+
+    When it is cut off, the same command goes on where it stood.
+    """
     import json
+    import shutil
 
     from tastemaker.bundle import check_target
     from tastemaker.cli.show import console, progress
     from tastemaker.data import read
     from tastemaker.evaluation.report import Report
+    from tastemaker.progress import Trail
     from tastemaker.recipe import Recipe
     from tastemaker.training import check_ready
     from tastemaker.training import train as learn
@@ -35,9 +43,13 @@ def train(
     screen = console()
     if not as_json:
         screen.print(data.report)
+    checkpoints = out.absolute().parent / f".{out.name}.training"
+    if fresh:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     with progress() as report:
-        recommender = learn(data, chosen, report)
+        recommender = learn(data, chosen, report, Trail(checkpoints, tensorboard, mlflow))
     recommender.save(out)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     bundle = recommender.bundle
     if as_json:
         told = bundle.manifest.model_dump(mode="json", include={"kind", "data", "training", "metrics"})

@@ -65,15 +65,18 @@ def hold_out_last(log: Interactions) -> Fold:
     return _fold(log, before, before, (from_end == 0) & enough)
 
 
-def hold_out_any(log: Interactions, rng: np.random.Generator) -> Fold:
-    """One event of each user, drawn at random, is to be found from all the others: where order says nothing.
+def hold_out_any(log: Interactions, rng: np.random.Generator, share: float = 0.1) -> Fold:
+    """Some of each user's events, drawn at random, are to be found from the others: where order says nothing.
 
-    Users with one event keep it in train and aren't asked.
+    A `share` of them, and at least one event of each; users with one event keep it in train and aren't asked.
     """
     counts = np.diff(log.offsets)
+    wanted = np.where(counts > 1, np.maximum(1, (share * counts).astype(np.int64)), 0)
+    # A random order within each user, of which the first are taken.
+    shuffled = np.lexsort((rng.random(log.size), log.users))
+    place = np.arange(log.size) - log.offsets[:-1][log.users]
     asked = np.zeros(log.size, np.bool_)
-    several = counts > 1
-    asked[log.offsets[:-1][several] + rng.integers(counts[several])] = True
+    asked[shuffled] = place < wanted[log.users]
     return _fold(log, ~asked, ~asked, asked)
 
 

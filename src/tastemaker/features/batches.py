@@ -5,6 +5,7 @@ means "just now". Everything is cut lazily from the log's own arrays; nothing is
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ class Scale:
         return ((shown - self.mean) / self.deviation).astype(np.float32)
 
 
-def windows(log: Interactions, ends: Events, starts: Events, length: int, scale: Scale) -> Window:
+def windows(log: Interactions, ends: Events, starts: Events, length: int, strengths: Floats) -> Window:
     """The `length` newest of the events `[start, end)` of each query.
 
     Args:
@@ -60,21 +61,24 @@ def windows(log: Interactions, ends: Events, starts: Events, length: int, scale:
         ends: (B,) positions in the log; the event at `end` itself is not seen.
         starts: (B,) first position that belongs to the same user.
         length: T.
-        scale: how strengths are standardised.
+        strengths: (E,) of the log's events, as `Scale` standardises them.
     """
     at = ends[:, None] - 1 - np.arange(length)  # (B, T)
     is_event = at >= starts[:, None]
-    at = np.where(is_event, at, 0)
     if not log.size:
         return Window(np.full(at.shape, PAD, np.int32), np.zeros(at.shape, np.float32))
+    at *= is_event  # elsewhere any event will do: it isn't looked at
     rows = np.where(is_event, log.rows[at], np.int32(PAD))
-    values = np.where(is_event, scale.apply(log.weights[at]), np.float32(0))
-    return Window(rows, values)
+    return Window(rows, strengths[at] * is_event)
 
 
 def query_windows(log: Interactions, users: npt.NDArray[np.int32], length: int, scale: Scale) -> Window:
     """What is known of `users` (B,) now: all they did, newest first."""
-    return windows(log, log.offsets[users + 1], log.offsets[users], length, scale)
+    # Of a large log and a few people, only theirs are standardised.
+    starts, ends = log.offsets[users], log.offsets[users + 1]
+    window = windows(log, ends, starts, length, log.weights)
+    values = np.where(window.rows != PAD, scale.apply(window.values), np.float32(0))
+    return Window(window.rows, values)
 
 
 class Batch(NamedTuple):
@@ -82,13 +86,11 @@ class Batch(NamedTuple):
 
     history: what came before the label (or, without order, what stands beside it).
     labels: (B,) int32, the row to be found; never in `history`.
-    seen: (B, N) bool, rows that can't be the answer because the user has them already.
     users: (B,) int32 positions in the log's `user_ids`.
     """
 
     history: Window
     labels: Rows
-    seen: npt.NDArray[np.bool_]
     users: npt.NDArray[np.int32]
 
 
@@ -111,7 +113,11 @@ class Examples:
     scale: Scale
     in_order: bool
 
-    @property
+    @cached_property
+    def _strengths(self) -> Floats:
+        return self.scale.apply(self.log.weights)
+
+    @cached_property
     def events(self) -> Events:
         """Log positions that can be a label: not the first of a user, and not there before."""
         starts = np.repeat(self.log.offsets[:-1], np.diff(self.log.offsets))
@@ -127,27 +133,10 @@ class Examples:
         users = self.log.users[labels]
         starts, stops = self.log.offsets[users], self.log.offsets[users + 1]
         if self.in_order:
-            history = windows(self.log, labels, starts, self.length, self.scale)
-            seen = self._seen(starts, labels)
+            history = windows(self.log, labels, starts, self.length, self._strengths)
         else:
             history = self._others(labels, starts, stops, rng)
-            seen = self._seen(starts, stops)
-        rows = self.log.rows[labels]
-        seen[np.arange(len(labels)), rows] = False
-        return Batch(history, rows, seen, users)
-
-    def _seen(self, starts: Events, stops: Events) -> npt.NDArray[np.bool_]:
-        """(B, N) whether a row stands in `[start, stop)` of the log."""
-        counts = stops - starts
-        of = np.repeat(np.arange(len(starts)), counts)
-        at = (
-            np.arange(counts.sum())
-            - np.repeat(np.cumsum(counts) - counts, counts)
-            + np.repeat(starts, counts)
-        )
-        seen = np.zeros((len(starts), self.items), bool)
-        seen[of, self.log.rows[at]] = True
-        return seen
+        return Batch(history, self.log.rows[labels], users)
 
     def _others(self, labels: Events, starts: Events, stops: Events, rng: np.random.Generator) -> Window:
         """A random T of the user's events, without the label's row."""
@@ -161,7 +150,7 @@ class Examples:
         is_other = np.take_along_axis(is_other, order, axis=1)
         short = self.length - at.shape[1]
         rows = np.where(is_other, self.log.rows[at], np.int32(PAD))
-        values = np.where(is_other, self.scale.apply(self.log.weights[at]), np.float32(0))
+        values = np.where(is_other, self._strengths[at], np.float32(0))
         if short > 0:
             rows = np.pad(rows, ((0, 0), (0, short)), constant_values=PAD)
             values = np.pad(values, ((0, 0), (0, short)))

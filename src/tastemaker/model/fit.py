@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -40,12 +40,12 @@ class Batches(keras.utils.PyDataset):
         self.order = self.rng.permutation(self.examples)
 
 
-class _Tell(keras.callbacks.Callback):
+class Tell(keras.callbacks.Callback):
     """Turns Keras's own events into ours, and stops when the loss is no number any more."""
 
-    def __init__(self, stage: str, batches: Batches, report: Report) -> None:
+    def __init__(self, stage: str, steps: int, batch_size: int, report: Report) -> None:
         super().__init__()
-        self.stage, self.batches, self.report = stage, batches, report
+        self.stage, self.steps, self.batch_size, self.report = stage, steps, batch_size, report
         self.note = ""
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -53,6 +53,10 @@ class _Tell(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs is not None and self.done:
+            logs["examples_per_second"] = self.rate  # for the callbacks after this one
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         loss = float((logs or {}).get("loss", math.nan))
@@ -65,16 +69,17 @@ class _Tell(keras.callbacks.Callback):
         if self.done == 1:
             # Not before: TensorFlow's own pipeline lowers the thresholds when it starts.
             keep_large_buffers()
-        if self.done % 10 == 0 or batch + 1 == len(self.batches):
-            rate = self.done * self.batches.batch_size / (time.perf_counter() - self.started)
-            steps = len(self.batches) * int(self.params["epochs"])
-            self.report(Progress(self.stage, self.done, steps, loss, rate, self.note))
+        if self.done % 10 == 0 or batch + 1 == self.steps:
+            self.rate = self.done * self.batch_size / (time.perf_counter() - self.started)
+            steps = self.steps * int(self.params["epochs"])
+            done = self.epoch * self.steps + batch + 1
+            self.report(Progress(self.stage, done, steps, loss, self.rate, self.note))
 
 
-class _StopByRanking(keras.callbacks.Callback):
+class StopByRanking(keras.callbacks.Callback):
     """Keeps the epoch whose validation score is best, and stops when it is `patience` epochs past it."""
 
-    def __init__(self, validate: Callable[[], float], patience: int, tell: _Tell) -> None:
+    def __init__(self, validate: Callable[[], float], patience: int, tell: Tell) -> None:
         super().__init__()
         self.validate, self.patience, self.tell = validate, patience, tell
         self.scores: list[float] = []
@@ -86,6 +91,8 @@ class _StopByRanking(keras.callbacks.Callback):
         if not self.scores or score > max(self.scores):
             self.best = self.model.get_weights()
         self.scores.append(score)
+        if logs is not None:
+            logs["validation_ndcg@10"] = score  # for the callbacks after this one
         self.tell.note = f"validation NDCG@10 {score:.4f}"
         if len(self.scores) - self.best_epochs >= self.patience:
             self.model.stop_training = True
@@ -96,6 +103,15 @@ class _StopByRanking(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self.model.set_weights(self.best)
+
+    def state(self) -> dict[str, Any]:
+        """What going on needs, by name."""
+        return {"scores": np.array(self.scores), **{f"best/{n}": part for n, part in enumerate(self.best)}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.scores = [float(score) for score in state["scores"]]
+        self.best = [state[f"best/{n}"] for n in range(len(state) - 1)]
 
 
 def fit(
@@ -115,9 +131,9 @@ def fit(
     Returns: how many epochs the kept weights have seen.
     Raises: TrainingError when the loss stops being a number.
     """
-    tell = _Tell(stage, batches, report)
+    tell = Tell(stage, len(batches), batches.batch_size, report)
     callbacks: list[Any] = [tell]
-    stop = None if validate is None else _StopByRanking(validate, patience, tell)
+    stop = None if validate is None else StopByRanking(validate, patience, tell)
     if stop:
         callbacks.append(stop)
     # Our own batches carry the order: Keras must not shuffle them again.

@@ -1,4 +1,4 @@
-"""The default model of people's histories: a softmax network over the whole catalogue.
+"""The default model of people's histories: a query tower and an item table, matched by dot product.
 
 A query tower turns what somebody did into a vector; the item table holds a vector an item, made of
 its id and its metadata; their dot product, plus the item's bias, is the logit of "this is next".
@@ -6,16 +6,14 @@ The same item vectors stand at the input and at the output, so a history and the
 live in one space.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 import numpy as np
-import numpy.typing as npt
-import tensorflow as tf
 from keras import layers, ops
 
-from tastemaker.features.schema import Bag, Encoded
+from tastemaker.features.schema import Encoded
 
 START_DECAYS = (0.0, 0.05, 0.3, 1.0)
 """How fast each head forgets at first, per event in nats: from "all alike" to "mostly the last one"."""
@@ -51,19 +49,35 @@ class RecencyBags(layers.Layer):
         power = keras.initializers.Constant(0.0 if self.in_order else 0.5)
         self.power = self.add_weight(shape=(), initializer=power, trainable=not self.in_order, name="power")
 
-    def call(self, history: Any, present: Any, value: Any) -> Any:
-        """(B, T, D), (B, T) 1 or 0, (B, T) → (B, H, D); zeros where nothing is present."""
+    def weights_of(self, present: Any, value: Any) -> Any:
+        """(B, T) 1 or 0, (B, T) → (B, H, T), what each event counts; zeros where nothing is present."""
         logits = self.position[None] + self.slope[None, :, None] * value[:, None, :]
         logits = logits + (present[:, None, :] - 1.0) * 1e9
-        weights = ops.softmax(logits, axis=-1) * present[:, None, :]  # (B, H, T)
-        means = ops.matmul(weights, history)
+        weights = ops.softmax(logits, axis=-1) * present[:, None, :]
         if self.in_order:
-            return means
+            return weights
         count = ops.maximum(ops.sum(present, axis=1), 1.0)[:, None, None]
-        return means * ops.power(count, self.power)
+        return weights * ops.power(count, self.power)
+
+    def call(self, history: Any, present: Any, value: Any) -> Any:
+        """(B, T, D), (B, T), (B, T) → (B, H, D)."""
+        return ops.matmul(self.weights_of(present, value), history)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "in_order": self.in_order}
+
+
+@register
+class MeanBag(layers.Layer):
+    """The plain mean of a history, every event alike; nothing to learn."""
+
+    def weights_of(self, present: Any, value: Any) -> Any:
+        """(B, T) 1 or 0, (B, T) → (B, 1, T)."""
+        return (present / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1.0))[:, None, :]
+
+    def call(self, history: Any, present: Any, value: Any) -> Any:
+        """(B, T, D), (B, T), (B, T) → (B, 1, D)."""
+        return ops.matmul(self.weights_of(present, value), history)
 
 
 @register
@@ -107,36 +121,77 @@ class AppendOne(layers.Layer):
         return ops.concatenate([vectors, ops.ones_like(vectors[:, :1])], axis=1)
 
 
-def query_tower(
-    length: int,
-    dim: int,
-    hidden: Sequence[int],
-    dropout: float,
-    *,
-    in_order: bool,
-    user: Encoded | None,
-) -> keras.Model:
-    """History vectors (B, T, D), present (B, T), value (B, T) [, user features] → (B, D + 1).
+class QueryTower:
+    """From a history to a query vector, in the two forms that training and serving want.
 
-    The history comes in as vectors, not rows, so that an item that is newer than the model can stand in it.
+    Args:
+        length: T.
+        dim: D, of item vectors and of the query.
+        hidden: widths of the layers between.
+        activation: of those layers.
+        dropout: before and after each of them.
+        encoder: recency or mean.
+        in_order: whether a place in the history means anything.
+        user: features of users, or None.
+
+    Attributes:
+        heads: H, sums of a history.
+        bags: the layer that says what each event counts.
+        model: bags (B, H, D) [, user features] → (B, D); what training calls.
+        whole: history vectors (B, T, D), present (B, T), value (B, T) [, user features] → (B, D + 1), what
+            serving calls. The history comes in as vectors, not rows, so that an item that is newer than the
+            model can stand in it; the last number, 1, meets the item's bias.
     """
-    inputs = {
-        "history": keras.Input((length, dim), name="history"),
-        "present": keras.Input((length,), name="present"),
-        "value": keras.Input((length,), name="value"),
-    }
-    bags = RecencyBags(in_order, name="recency_bags")(inputs["history"], inputs["present"], inputs["value"])
-    parts = [layers.Flatten()(bags)]
-    if user is not None:
-        known = feature_inputs(user, "user_")
-        inputs |= {f"user_{name}": tensor for name, tensor in known.items()}
-        parts += _feature_vectors(user, known, max(1, dim // 4), "user")
-    x = layers.Dropout(dropout)(layers.Concatenate()(parts) if len(parts) > 1 else parts[0])
-    for width in hidden:
-        x = layers.Dropout(dropout)(layers.Dense(width, activation="gelu")(x))
-    # The straight way past the hidden layers: a mean of liked items is a fair query by itself.
-    query = layers.Add()([layers.Dense(dim)(x), WeightedSum(name="straight")(bags)])
-    return keras.Model(inputs, AppendOne(name="bias_one")(query), name="query_tower")
+
+    def __init__(
+        self,
+        length: int,
+        dim: int,
+        hidden: Sequence[int],
+        activation: str,
+        dropout: float,
+        *,
+        encoder: Literal["recency", "mean"],
+        in_order: bool,
+        user: Encoded | None,
+    ) -> None:
+        self.length, self.dim, self.user = length, dim, user
+        self.bags: Any = (
+            MeanBag(name="mean_bag") if encoder == "mean" else RecencyBags(in_order, name="recency_bags")
+        )
+        self.heads = len(START_DECAYS) if encoder == "recency" and in_order else 1
+        self.model = self._after_bags(hidden, activation, dropout)
+        self.whole = self._whole()
+
+    def _after_bags(self, hidden: Sequence[int], activation: str, dropout: float) -> keras.Model:
+        bags = keras.Input((self.heads, self.dim), name="bags")
+        inputs = {"bags": bags} | self._user_inputs()
+        parts = [layers.Flatten()(bags)]
+        if self.user is not None and "user_ids" in inputs:
+            kinds = BagOfRows(self.user.table_size, max(1, self.dim // 4), name="user_bag")
+            parts.append(kinds(inputs["user_ids"], inputs["user_weights"]))
+        if "user_dense" in inputs:
+            parts.append(inputs["user_dense"])
+        x = layers.Dropout(dropout)(layers.Concatenate()(parts) if len(parts) > 1 else parts[0])
+        for width in hidden:
+            x = layers.Dropout(dropout)(layers.Dense(width, activation=activation)(x))
+        # The straight way past the hidden layers: a mean of liked items is a fair query by itself.
+        query = layers.Add()([layers.Dense(self.dim)(x), WeightedSum(name="straight")(bags)])
+        return keras.Model(inputs, query, name="query")
+
+    def _whole(self) -> keras.Model:
+        inputs = {
+            "history": keras.Input((self.length, self.dim), name="history"),
+            "present": keras.Input((self.length,), name="present"),
+            "value": keras.Input((self.length,), name="value"),
+        }
+        user = self._user_inputs()
+        bags = self.bags(inputs["history"], inputs["present"], inputs["value"])
+        query = self.model({"bags": bags} | user)
+        return keras.Model(inputs | user, AppendOne(name="bias_one")(query), name="query_tower")
+
+    def _user_inputs(self) -> dict[str, Any]:
+        return {} if self.user is None else feature_inputs(self.user, "user_")
 
 
 def feature_inputs(encoded: Encoded, prefix: str = "") -> dict[str, Any]:
@@ -144,138 +199,19 @@ def feature_inputs(encoded: Encoded, prefix: str = "") -> dict[str, Any]:
     length, numbers = encoded.joined.ids.shape[1], encoded.dense.shape[1]
     inputs = {}
     if length:
-        inputs["ids"] = keras.Input((length,), dtype="int32", name=f"{prefix}ids")
-        inputs["weights"] = keras.Input((length,), name=f"{prefix}weights")
+        inputs[f"{prefix}ids"] = keras.Input((length,), dtype="int32", name=f"{prefix}ids")
+        inputs[f"{prefix}weights"] = keras.Input((length,), name=f"{prefix}weights")
     if numbers:
-        inputs["dense"] = keras.Input((numbers,), name=f"{prefix}dense")
+        inputs[f"{prefix}dense"] = keras.Input((numbers,), name=f"{prefix}dense")
     return inputs
-
-
-def _feature_vectors(encoded: Encoded, inputs: Mapping[str, Any], dim: int, name: str) -> list[Any]:
-    vectors = []
-    if "ids" in inputs:
-        bag = BagOfRows(encoded.table_size, dim, name=f"{name}_bag")
-        vectors.append(bag(inputs["ids"], inputs["weights"]))
-    if "dense" in inputs:
-        vectors.append(layers.Dense(dim, name=f"{name}_numbers")(inputs["dense"]))
-    return vectors
 
 
 def item_tower(encoded: Encoded, dim: int) -> keras.Model:
     """An item's metadata alone, ids (B, L), weights (B, L), dense (B, M) → (B, D)."""
     inputs = feature_inputs(encoded)
-    vectors = _feature_vectors(encoded, inputs, dim, "item")
+    vectors = []
+    if "ids" in inputs:
+        vectors.append(BagOfRows(encoded.table_size, dim, name="item_bag")(inputs["ids"], inputs["weights"]))
+    if "dense" in inputs:
+        vectors.append(layers.Dense(dim, name="item_numbers")(inputs["dense"]))
     return keras.Model(inputs, layers.Add()(vectors) if len(vectors) > 1 else vectors[0], name="item_tower")
-
-
-@register
-class ItemTable(layers.Layer):
-    """A vector an item: its id's row, where it was ever trained, plus its metadata through the item tower.
-
-    Args:
-        known: (N,) 1 where the training log holds the item, else 0: an id that was never a label has
-            nothing to say.
-        encoded: the items' features, or None.
-        id_dropout: share of items whose id is left out of a step, so that metadata learns to stand alone.
-    """
-
-    def __init__(
-        self,
-        known: npt.NDArray[np.float32],
-        dim: int,
-        encoded: Encoded | None = None,
-        id_dropout: float = 0.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.known = tf.constant(known[:, None], "float32")
-        self.dim, self.id_dropout = dim, id_dropout
-        self.tower = item_tower(encoded, dim) if encoded is not None else None
-        self.features = self.dense = None
-        if encoded is not None and encoded.fields:
-            self.features = _sparse(encoded.joined, encoded.table_size)
-        if encoded is not None and encoded.dense.shape[1]:
-            self.dense = tf.constant(encoded.dense)
-        self.seeds = keras.random.SeedGenerator()  # follows keras.utils.set_random_seed
-
-    def build(self, *_: Any) -> None:
-        shape = (len(self.known), self.dim)
-        start = keras.initializers.RandomNormal(stddev=0.05)
-        self.ids = self.add_weight(shape=shape, initializer=start, name="ids")
-        self.bias = self.add_weight(shape=shape[:1], initializer="zeros", name="bias")
-
-    def call(self, training: bool = False) -> Any:
-        """(N, D) item vectors, without the bias."""
-        ids = self.ids * self.known
-        if training and self.id_dropout and self.tower is not None:
-            keep = keras.random.uniform((len(self.known), 1), seed=self.seeds) >= self.id_dropout
-            ids = ids * ops.cast(keep, "float32")
-        if self.tower is None:
-            return ids
-        # The tower's own weights, applied to all N items at once: a sparse product beats N gathers.
-        if self.features is not None:
-            table = self.tower.get_layer("item_bag").table
-            ids = ids + tf.sparse.sparse_dense_matmul(self.features, table)
-        if self.dense is not None:
-            ids = ids + self.tower.get_layer("item_numbers")(self.dense)
-        return ids
-
-
-def _sparse(bag: Bag, width: int) -> tf.SparseTensor:
-    rows, places = np.nonzero(bag.weights)
-    columns = bag.ids[rows, places]
-    order = np.lexsort((columns, rows))
-    indices = np.stack([rows, columns], 1)[order].astype(np.int64)
-    return tf.SparseTensor(indices, bag.weights[rows, places][order], (len(bag.ids), width))
-
-
-class Items(NamedTuple):
-    """The catalogue as the model sees it at one moment.
-
-    inputs: (N, Di) what a history is made of.
-    vectors: (N, Do) what a query vector is multiplied with.
-    """
-
-    inputs: Any
-    vectors: Any
-
-
-@register
-class HistoryModel(keras.Model):
-    """Logits of every item, given histories as rows; what training calls."""
-
-    def __init__(
-        self, table: ItemTable, tower: keras.Model, user: Encoded | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.table, self.tower = table, tower
-        self.user = {} if user is None else _constants(user)
-
-    def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
-        """rows (B, T) int32 with PAD, values (B, T), users (B,), seen (B, N) bool → (B, N)."""
-        items = self.items(training)
-        q = self.query(items.inputs, inputs["rows"], inputs["values"], inputs["users"], training)
-        logits = ops.matmul(q, ops.transpose(items.vectors))
-        # What a user has already is never recommended, so it is no rival in training either.
-        return ops.where(inputs["seen"], -1e9, logits)
-
-    def items(self, training: bool = False) -> Items:
-        vectors = self.table(training=training)
-        return Items(vectors, ops.concatenate([vectors, self.table.bias[:, None]], axis=1))
-
-    def query(self, vectors: Any, rows: Any, values: Any, users: Any, training: bool = False) -> Any:
-        """(B, D + 1) query vectors from histories as rows of `vectors` (N, Di)."""
-        inputs = {
-            "history": ops.take(vectors, ops.maximum(rows, 0), axis=0),
-            "present": ops.cast(rows >= 0, "float32"),
-            "value": ops.convert_to_tensor(values),
-        }
-        for name, array in self.user.items():
-            inputs[f"user_{name}"] = ops.take(array, users, axis=0)
-        return self.tower(inputs, training=training)
-
-
-def _constants(encoded: Encoded) -> dict[str, Any]:
-    """The arrays that stand behind `feature_inputs`."""
-    arrays = {"ids": encoded.joined.ids, "weights": encoded.joined.weights, "dense": encoded.dense}
-    return {name: tf.constant(arrays[name]) for name in feature_inputs(encoded)}

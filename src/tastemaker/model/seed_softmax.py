@@ -4,7 +4,7 @@ The mean of the embeddings of what was watched (movie 35-d, genres 3-d, years 2-
 linear layer and is multiplied with the same movie embeddings. No bias, no order, nothing masked.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -12,9 +12,20 @@ import tensorflow as tf
 from keras import layers, ops
 
 from tastemaker.features.schema import Bag, Encoded
-from tastemaker.model.history import Items, register
+from tastemaker.model.history import register
 
 MOVIE, GENRE, YEAR = 35, 3, 2
+
+
+class Items(NamedTuple):
+    """The catalogue as the model sees it at one moment.
+
+    inputs: (N, Di) what a history is made of.
+    vectors: (N, Do) what a query vector is multiplied with.
+    """
+
+    inputs: Any
+    vectors: Any
 
 
 @register
@@ -51,15 +62,15 @@ class SeedSoftmax(keras.Model):
         movies = ops.convert_to_tensor(self.movies)
         return Items(ops.concatenate([movies, *sides], axis=1), movies)
 
-    def query(self, vectors: Any, rows: Any, values: Any, users: Any, training: bool = False) -> Any:
-        """(B, 35) from histories as rows of `vectors` (N, 40); strengths and users are not looked at."""
+    def query(self, vectors: Any, rows: Any, training: bool = False) -> Any:
+        """(B, 35) from histories as rows of `vectors` (N, 40)."""
         history = ops.take(vectors, ops.maximum(rows, 0), axis=0)
         return self.tower({"history": history, "present": ops.cast(rows >= 0, "float32")}, training=training)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """As `HistoryModel.call`, but nothing is masked unless `seen` says so: (B, N) logits."""
+        """(B, N) logits for histories as rows (B, T); nothing is masked but what `seen` (B, N) says."""
         items = self.items(training)
-        query = self.query(items.inputs, inputs["rows"], None, None, training)
+        query = self.query(items.inputs, inputs["rows"], training)
         return ops.where(inputs["seen"], -1e9, ops.matmul(query, ops.transpose(items.vectors)))
 
 

@@ -8,7 +8,7 @@ import importlib.util
 
 from tastemaker.data import Dataset
 from tastemaker.errors import TrainingError
-from tastemaker.progress import Report, silent
+from tastemaker.progress import NO_TRAIL, Report, Trail, silent
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.training.catalogue import of_catalogue
@@ -18,7 +18,9 @@ from tastemaker.training.parts import bundle
 DEFAULTS = Recipe()
 
 
-def train(data: Dataset, recipe: Recipe = DEFAULTS, report: Report = silent) -> Recommender:
+def train(
+    data: Dataset, recipe: Recipe = DEFAULTS, report: Report = silent, trail: Trail = NO_TRAIL
+) -> Recommender:
     """Train the model that the data and the recipe call for.
 
     Args:
@@ -26,8 +28,9 @@ def train(data: Dataset, recipe: Recipe = DEFAULTS, report: Report = silent) -> 
             the catalogue alone.
         recipe: knobs.
         report: told how far the work is.
-    Raises: TrainingError when TensorFlow is missing, when there is nothing to learn from, or when the
-        loss stops being a number.
+        trail: where checkpoints and curves go; of a catalogue alone there are none, it takes a minute.
+    Raises: TrainingError when TensorFlow is missing, when there is nothing to learn from, when it won't fit
+        into memory, or when the loss stops being a number.
     """
     check_ready()
     if recipe.preset == "seed-content" or data.interactions is None:
@@ -35,7 +38,7 @@ def train(data: Dataset, recipe: Recipe = DEFAULTS, report: Report = silent) -> 
             raise TrainingError("preset seed-softmax learns from histories: give a file of interactions.")
         parts = of_catalogue(data, recipe, report)
     else:
-        parts = of_histories(data, data.interactions, recipe, report)
+        parts = of_histories(data, data.interactions, recipe, report, trail)
     return Recommender(bundle(data, recipe, parts))
 
 

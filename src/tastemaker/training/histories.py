@@ -18,7 +18,7 @@ from tastemaker.evaluation.report import Report as ExamReport
 from tastemaker.features.encode import Encoder
 from tastemaker.features.schema import Encoded
 from tastemaker.features.users import encode_users
-from tastemaker.progress import Progress, Report
+from tastemaker.progress import Progress, Report, Trail
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.training.pairing import Kind, Pairing
@@ -26,15 +26,15 @@ from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
 
 if TYPE_CHECKING:
-    from tastemaker.model.learn import Learned
+    from tastemaker.model.problem import Learned
 
 Users = npt.NDArray[np.int32]
 
 PAIR_USERS = 5000
-"""Users of the validation that the share of the pairs is chosen by: it is one number."""
+"""Users of the validation that the weight of the pairs is chosen by: it is one number."""
 
 
-def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Report) -> Parts:
+def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Report, trail: Trail) -> Parts:
     """Learn with an exam held, then once more on everything, for as long and with the same choices."""
     started = time.perf_counter()
     exam, why = choose(log, recipe.split)
@@ -44,7 +44,7 @@ def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Repor
     evaluation: ExamReport | None = None
     pairing: Pairing | None = None
     if len(students) and (np.diff(inner.train.offsets) > 1).any():
-        trial = _trial(data, log, inner, students, recipe, report)
+        trial = _trial(data, log, inner, students, recipe, report, trail)
         epochs, pairing = trial.epochs, trial.pairing
         strict = Fold(inner.train, exam.history, exam.targets)
         if len(asked(strict)):
@@ -56,7 +56,7 @@ def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Repor
         # Nobody has enough events to be asked: half of the most, with nothing to stop by.
         epochs = max(1, recipe.history.epochs // 2)
     study = _study(data, log, log, recipe)
-    final = study.learn(log, epochs, "refit on everything", report)
+    final = study.learn(log, epochs, "refit on everything", report, trail)
     training = {
         "epochs": final.epochs,
         "examples": final.examples,
@@ -77,7 +77,13 @@ class _Trial:
 
 
 def _trial(
-    data: Dataset, log: Interactions, inner: Fold, students: Users, recipe: Recipe, report: Report
+    data: Dataset,
+    log: Interactions,
+    inner: Fold,
+    students: Users,
+    recipe: Recipe,
+    report: Report,
+    trail: Trail,
 ) -> _Trial:
     def quality(rows: Rows, users: Users) -> float:
         everyone = np.full((log.user_count, rows.shape[1]), PAD, np.int32)
@@ -90,6 +96,7 @@ def _trial(
         recipe.history.epochs,
         "training",
         report,
+        trail,
         lambda top: quality(top(inner.history, students, 10), students),
     )
     alone = study.parts(learned, inner.train)
@@ -101,6 +108,8 @@ def _trial(
         users,
         lambda rows: quality(rows, users),
         _kind_of_pairs(log, recipe),
+        recipe.history.pair_weight,
+        recipe.history.pair_ridge,
     )
     return _Trial(study.parts(learned, inner.train, pairing), learned.epochs, pairing)
 
@@ -128,11 +137,17 @@ class _Study:
     encoders: dict[str, Any]
 
     def learn(
-        self, log: Interactions, epochs: int, stage: str, report: Report, validate: Any = None
+        self,
+        log: Interactions,
+        epochs: int,
+        stage: str,
+        report: Report,
+        trail: Trail,
+        validate: Any = None,
     ) -> "Learned":
         from tastemaker.model.learn import learn
 
-        return learn(self.problem, log, epochs, stage=stage, report=report, validate=validate)
+        return learn(self.problem, log, epochs, stage=stage, report=report, validate=validate, trail=trail)
 
     def parts(self, learned: "Learned", log: Interactions, pairing: Pairing | None = None) -> Parts:
         return Parts(
@@ -144,12 +159,12 @@ class _Study:
             originals=learned.originals,
             scale=learned.scale,
             pairs=None if pairing is None else pairing.count(log, self.problem.items),
-            pair_share=0.0 if pairing is None else pairing.share,
+            pair_weight=0.0 if pairing is None else pairing.weight,
         )
 
 
 def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe) -> _Study:
-    from tastemaker.model.learn import Problem
+    from tastemaker.model.problem import Problem
 
     encoders: dict[str, Any] = {}
     item_features = user_features = None
@@ -171,9 +186,7 @@ def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe)
         user_features=user_features,
         user_rows=user_rows,
         in_order=_in_order(log, recipe),
-        recipe=recipe.history,
-        seed=recipe.seed,
-        preset=recipe.preset,
+        recipe=recipe,
     )
     return _Study(problem, encoders)
 

@@ -1,0 +1,290 @@
+"""Compiled loops over plain arrays: what TensorFlow's own operations do many times slower.
+
+Each is one pass over its data on one core, and gives the same result every time. Rows are taken as arrays
+of their own before the innermost loop: only then does the compiler see that their numbers lie side by side.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+Function = TypeVar("Function", bound=Callable[..., Any])
+LOOSE = {"reassoc", "contract", "arcp", "afn", "nsz"}
+"""Sums in any order: the compiler chooses one, the same every time. NaN and infinity stay what they are."""
+
+
+def compiled(function: Function) -> Function:
+    """Sums keep their order."""
+    made: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+    return cast(Function, made)
+
+
+def reordered(function: Function) -> Function:
+    """Sums of a row don't, so that they are done sixteen numbers at a time."""
+    made: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath=LOOSE)(function)
+    return cast(Function, made)
+
+
+def inlined(function: Function) -> Function:
+    """For use in a loop of those."""
+    made: Any = njit(inline="always", fastmath=LOOSE)(function)
+    return cast(Function, made)
+
+
+@compiled
+def gathered(values: Floats, rows: Ints, keep: Floats, more: Floats, places: Ints, weights: Floats) -> Floats:
+    """(U, D) keep[n] × values[rows[n]] + Σ_l weights[n, l] × more[places[n, l]].
+
+    Args:
+        values: (N, D); rows, keep: (U,).
+        more: (F, D); places: (U, L), −1 in the padding; weights: (U, L).
+    """
+    dim = values.shape[1]
+    out = np.empty((len(rows), dim), np.float32)
+    for n in range(len(rows)):
+        target, source, share = out[n], values[rows[n]], keep[n]
+        for d in range(dim):
+            target[d] = source[d] * share
+        for at in range(places.shape[1]):
+            if places[n, at] < 0:
+                continue
+            source, share = more[places[n, at]], weights[n, at]
+            for d in range(dim):
+                target[d] += share * source[d]
+    return out
+
+
+@compiled
+def distinct(rows: Ints, place: Ints, found: Ints, count: int) -> int:
+    """Give each row (n,) not met yet the next place.
+
+    Args:
+        place: (N,) place of each row, −1 where it has none; filled.
+        found: the rows by place, `count` of them so far; filled.
+    Returns: the new count. Negative rows are padding and have no place.
+    """
+    for row in rows:
+        if row >= 0 and place[row] < 0:
+            place[row] = count
+            found[count] = row
+            count += 1
+    return count
+
+
+@compiled
+def forget(place: Ints, found: Ints) -> None:
+    """Make `place` as it was before `distinct`: cheaper than a new one of N."""
+    for row in found:
+        place[row] = -1
+
+
+@compiled
+def placed(rows: Ints, place: Ints) -> Ints:
+    """(B, T) the place of each row, −1 in the padding."""
+    out = np.empty(rows.shape, np.int32)
+    for b in range(rows.shape[0]):
+        for t in range(rows.shape[1]):
+            row = rows[b, t]
+            out[b, t] = place[row] if row >= 0 else -1
+    return out
+
+
+@compiled
+def bag(vectors: Floats, places: Ints, weights: Floats) -> Floats:
+    """Σ_t weights[b, h, t] × vectors[places[b, t]]: (U, D), (B, T), (B, H, T) → (B, H, D)."""
+    queries, length = places.shape
+    heads, dim = weights.shape[1], vectors.shape[1]
+    out = np.zeros((queries, heads, dim), np.float32)
+    for b in range(queries):
+        for t in range(length):
+            if places[b, t] < 0:
+                continue
+            source = vectors[places[b, t]]
+            for h in range(heads):
+                target, weight = out[b, h], weights[b, h, t]
+                for d in range(dim):
+                    target[d] += weight * source[d]
+    return out
+
+
+@compiled
+def bag_to_vectors(slopes: Floats, places: Ints, weights: Floats, into: Floats) -> None:
+    """Add the gradient of `bag` in its vectors: (B, H, D), (B, T), (B, H, T) → `into` (U, D)."""
+    queries, length = places.shape
+    heads, dim = weights.shape[1], slopes.shape[2]
+    for b in range(queries):
+        for t in range(length):
+            if places[b, t] < 0:
+                continue
+            target = into[places[b, t]]
+            for h in range(heads):
+                source, weight = slopes[b, h], weights[b, h, t]
+                for d in range(dim):
+                    target[d] += weight * source[d]
+
+
+@reordered
+def bag_to_weights(slopes: Floats, vectors: Floats, places: Ints) -> Floats:
+    """The gradient of `bag` in its weights: (B, H, D), (U, D), (B, T) → (B, H, T)."""
+    queries, length = places.shape
+    heads, dim = slopes.shape[1], slopes.shape[2]
+    out = np.zeros((queries, heads, length), np.float32)
+    for b in range(queries):
+        for t in range(length):
+            if places[b, t] < 0:
+                continue
+            vector = vectors[places[b, t]]
+            for h in range(heads):
+                slope, total = slopes[b, h], np.float32(0)
+                for d in range(dim):
+                    total += slope[d] * vector[d]
+                out[b, h, t] = total
+    return out
+
+
+@reordered
+def adagrad_rows(
+    values: Floats, squares: Floats, rows: Ints, slopes: Floats, rate: float, epsilon: float
+) -> None:
+    """One step of row-wise Adagrad on distinct `rows` (n,), in place.
+
+    Args:
+        values: (N, D).
+        squares: (N,) sum of the mean squared gradient of each row so far.
+        slopes: (n, D).
+    """
+    dim = values.shape[1]
+    for n in range(len(rows)):
+        slope, total = slopes[n], np.float32(0)
+        for d in range(dim):
+            total += slope[d] * slope[d]
+        squares[rows[n]] += total / dim
+        step = np.float32(rate / (np.sqrt(squares[rows[n]]) + epsilon))
+        value = values[rows[n]]
+        for d in range(dim):
+            value[d] -= step * slope[d]
+
+
+@compiled
+def adam_rows(
+    values: Floats,
+    means: Floats,
+    squares: Floats,
+    rows: Ints,
+    slopes: Floats,
+    rate: float,
+    decays: tuple[float, float],
+    epsilon: float,
+) -> None:
+    """One step of Adam on distinct `rows` (n,), in place; rows that aren't there don't move.
+
+    Args:
+        values: (N, D), as `means` and `squares`, the running mean and mean square of the gradient.
+        slopes: (n, D).
+        rate: learning rate, corrected for the start.
+    """
+    keep, keep_square = np.float32(decays[0]), np.float32(decays[1])
+    new, new_square = np.float32(1 - decays[0]), np.float32(1 - decays[1])
+    speed, least = np.float32(rate), np.float32(epsilon)
+    for n in range(len(rows)):
+        slope, value, mean, square = slopes[n], values[rows[n]], means[rows[n]], squares[rows[n]]
+        for d in range(len(slope)):
+            mean[d] = keep * mean[d] + new * slope[d]
+            square[d] = keep_square * square[d] + new_square * slope[d] * slope[d]
+            value[d] -= speed * mean[d] / (np.sqrt(square[d]) + least)
+
+
+@compiled
+def strike(scores: Floats, pairs: Ints, starts: Ints, first: int, never: float) -> None:
+    """Put `never` at the candidates that are none for a query.
+
+    Args:
+        scores: (b, C) of the queries from number `first` on.
+        pairs, starts: of all queries, as `known_places` gives them.
+    """
+    for b in range(len(scores)):
+        for at in range(starts[first + b], starts[first + b + 1]):
+            scores[b, pairs[at, 1]] = never
+
+
+@compiled
+def add_own(into: Floats, bias_into: Floats, columns: Ints, slopes: Floats, queries: Floats) -> None:
+    """Add each query's slope in its own score to the gradients of that item's vector and bias.
+
+    Args:
+        into: (C, D), and `bias_into` (C,): changed.
+        columns, slopes: (B,).
+        queries: (B, D).
+    """
+    for b in range(len(columns)):
+        bias_into[columns[b]] += slopes[b]
+        target, query, slope = into[columns[b]], queries[b], slopes[b]
+        for d in range(len(query)):
+            target[d] += slope * query[d]
+
+
+@compiled
+def known_places(
+    offsets: npt.NDArray[np.int64], rows: Ints, users: Ints, labels: Ints, place: Ints, candidates: int
+) -> tuple[Ints, Ints]:
+    """Which candidates a user has touched: no negatives for that user.
+
+    Args:
+        offsets, rows: the log.
+        users: (B,) whose.
+        labels: (B,) rows that are left out, being what should be found.
+        place: (N,) as from `distinct`; a candidate has a place below `candidates`.
+    Returns: (P, 2) query number and place, by query; (B + 1,) where each query's begin.
+    """
+    total = 0
+    for user in users:
+        total += offsets[user + 1] - offsets[user]
+    pairs = np.empty((total, 2), np.int32)
+    starts = np.zeros(len(users) + 1, np.int32)
+    count = 0
+    for b in range(len(users)):
+        for event in range(offsets[users[b]], offsets[users[b] + 1]):
+            row = rows[event]
+            at = place[row]
+            if 0 <= at < candidates and row != labels[b]:
+                pairs[count, 0] = b
+                pairs[count, 1] = at
+                count += 1
+        starts[b + 1] = count
+    return pairs[:count], starts
+
+
+@compiled
+def alias(odds: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], Ints]:
+    """Walker's table (Vose 1991): draw a row n evenly, keep it with chance bars[n], else take others[n]."""
+    count = len(odds)
+    bars = odds * count
+    others = np.arange(count).astype(np.int32)
+    small, large = np.empty(count, np.int32), np.empty(count, np.int32)
+    smalls = larges = 0
+    for n in range(count):
+        if bars[n] < 1:
+            small[smalls] = n
+            smalls += 1
+        else:
+            large[larges] = n
+            larges += 1
+    while smalls and larges:
+        smalls -= 1
+        low, high = small[smalls], large[larges - 1]
+        others[low] = high
+        bars[high] -= 1 - bars[low]
+        if bars[high] < 1:
+            larges -= 1
+            small[smalls] = high
+            smalls += 1
+    for n in range(smalls):  # what is left is 1 but for rounding
+        bars[small[n]] = 1
+    for n in range(larges):
+        bars[large[n]] = 1
+    return bars, others

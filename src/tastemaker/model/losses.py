@@ -1,0 +1,254 @@
+"""How far the item that was chosen stands above the others: one compiled pass over each row of scores.
+
+A candidate that is none for a query has the score `NEVER` and gets the slope 0; a query's own item is
+among those, so that it never stands against itself.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from tastemaker.model.kernels import Floats, compiled, inlined, reordered
+
+NEVER = -1e9
+"""Score of a candidate that is no candidate."""
+LEAST = NEVER / 2
+
+
+class Loss(NamedTuple):
+    """A loss of rows of scores.
+
+    rows: (scores (b, C), bias (C,), own (b,), weights (C,), knob, losses (b,), slopes (b,), units (b,)).
+        The scores, to which the bias is still to be added, are overwritten by their gradient in `units`, so
+        that a loss may leave a division to the products after it; losses, the gradients of the own scores
+        and the units are filled. `weights` say how many items of the catalogue each candidate stands for.
+    knob: what it has to be tuned.
+    takes_logs: whether `bias` comes with the logarithms of the weights added.
+    """
+
+    rows: Callable[[Floats, Floats, Floats, Floats, float, Floats, Floats, Floats], None]
+    knob: float = 0.0
+    takes_logs: bool = False
+
+
+@compiled
+def _raised(row: Floats, bias: Floats) -> Any:
+    """Add `bias` (C,) to a row of scores, in place; returns the highest, as if NaN were nothing.
+
+    Compilers don't turn a maximum into vectors by themselves: every 64th number has one of its own here.
+    """
+    highest = np.full(64, np.float32(-np.inf))
+    whole = len(row) - len(row) % 64
+    for c in range(0, whole, 64):
+        for lane in range(64):
+            score = row[c + lane] + bias[c + lane]
+            row[c + lane] = score
+            highest[lane] = score if score > highest[lane] else highest[lane]
+    top = np.float32(-np.inf)
+    for c in range(whole, len(row)):
+        row[c] += bias[c]
+        top = row[c] if row[c] > top else top
+    for lane in range(64):
+        top = highest[lane] if highest[lane] > top else top
+    return top
+
+
+def _as_float(_context: Any, _whole: Any) -> Any:
+    """An int32 read as the float32 of the same bits."""
+
+    def generate(_: Any, builder: Any, __: Any, values: Any) -> Any:
+        return builder.bitcast(values[0], ir.FloatType())
+
+    return types.float32(types.int32), generate
+
+
+_same_bits: Any = intrinsic(_as_float)
+
+
+@inlined
+def exp32(x: np.float32) -> Any:
+    """e^x for float32, to about 1e-7 of its size; 0.0 for x below −87.5 and e^88 above 88.
+
+    NumPy's and C's own aren't vectorised inside a compiled loop. With n the nearest whole number to
+    x / ln 2 it is 2^n × e^r, r = x − n ln 2, and a polynomial for e^r (Cephes, expf).
+    """
+    bounded = min(max(x, np.float32(-87.5)), np.float32(88.0))
+    n = np.floor(bounded * np.float32(1.44269504) + np.float32(0.5))
+    # ln 2 in two parts, the first of few digits, so that nothing is lost.
+    r = bounded - n * np.float32(0.693359375) - n * np.float32(-2.12194440e-4)
+    p = np.float32(1.9875691500e-4)
+    p = p * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    p = p * r * r + r + np.float32(1)
+    power: Any = _same_bits(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
+    # x − x is NaN where x is none, and 0 elsewhere: training that has gone astray must not look well.
+    return (np.float32(0) if x < np.float32(-87.5) else p * power) + (x - x)
+
+
+@reordered
+def _softmax(
+    scores: Floats,
+    bias: Floats,
+    own: Floats,
+    weights: Floats,
+    knob: float,
+    losses: Floats,
+    slopes: Floats,
+    units: Floats,
+) -> None:
+    for b in range(len(scores)):
+        row, mine = scores[b], own[b]
+        top = max(mine, _raised(row, bias))
+        total = np.float32(0)
+        for c in range(len(row)):
+            share = exp32(row[c] - top)
+            row[c] = share
+            total += share
+        own_share = exp32(mine - top)
+        total += own_share
+        losses[b] = np.log(total) + top - mine
+        units[b] = np.float32(1) / total
+        slopes[b] = own_share * units[b] - np.float32(1)
+
+
+def softmax() -> Loss:
+    """−log of the own item's share of Σ weight × e^score: cross-entropy.
+
+    Over all items, and with weights 1, it is the full softmax. Over a sample, with each candidate standing
+    for as many as its odds say, the sum is an unbiased estimate of the full one (Bengio and Senécal 2008).
+    On unit vectors, divided by a temperature, it is InfoNCE.
+    """
+    return Loss(_softmax, takes_logs=True)
+
+
+@inlined
+def _below(gap: np.float32) -> Any:
+    """σ(−gap)"""
+    return np.float32(1) / (np.float32(1) + exp32(gap))
+
+
+@inlined
+def _softplus(x: np.float32) -> Any:
+    """log(1 + e^x)"""
+    return max(x, np.float32(0)) + np.log1p(exp32(-abs(x)))
+
+
+@inlined
+def _rivals(row: Floats, weights: Floats) -> np.float32:
+    """Items that the candidates of one query stand for."""
+    total = np.float32(1e-9)
+    for c in range(len(row)):
+        if not row[c] <= LEAST:  # NaN is none of the masked, and has to be heard
+            total += weights[c]
+    return total
+
+
+@reordered
+def _bpr(
+    scores: Floats,
+    bias: Floats,
+    own: Floats,
+    weights: Floats,
+    knob: float,
+    losses: Floats,
+    slopes: Floats,
+    units: Floats,
+) -> None:
+    for b in range(len(scores)):
+        row = scores[b]
+        row += bias
+        rivals = _rivals(row, weights)
+        loss, slope = np.float32(0), np.float32(0)
+        for c in range(len(row)):
+            if not row[c] <= LEAST:  # NaN is none of the masked, and has to be heard
+                weight = weights[c] / rivals
+                gap = own[b] - row[c]
+                loss += weight * _softplus(-gap)
+                row[c] = weight * _below(gap)
+                slope -= row[c]
+            else:
+                row[c] = 0
+        losses[b], slopes[b], units[b] = loss, slope, np.float32(1)
+
+
+def bpr() -> Loss:
+    """Mean of −log σ(own − other), Bayesian personalised ranking (Rendle et al., UAI 2009)."""
+    return Loss(_bpr)
+
+
+@reordered
+def _triplet(
+    scores: Floats,
+    bias: Floats,
+    own: Floats,
+    weights: Floats,
+    knob: float,
+    losses: Floats,
+    slopes: Floats,
+    units: Floats,
+) -> None:
+    for b in range(len(scores)):
+        row = scores[b]
+        row += bias
+        rivals = _rivals(row, weights)
+        loss, slope = np.float32(0), np.float32(0)
+        for c in range(len(row)):
+            short = np.float32(knob) - own[b] + row[c]
+            if not short <= 0:
+                weight = weights[c] / rivals
+                loss += weight * short
+                row[c] = weight
+                slope -= weight
+            else:
+                row[c] = 0
+        losses[b], slopes[b], units[b] = loss, slope, np.float32(1)
+
+
+def triplet(margin: float) -> Loss:
+    """Mean of max(0, margin − own + other) (Schroff et al., CVPR 2015)."""
+    return Loss(_triplet, margin)
+
+
+@reordered
+def _gbce(
+    scores: Floats,
+    bias: Floats,
+    own: Floats,
+    weights: Floats,
+    knob: float,
+    losses: Floats,
+    slopes: Floats,
+    units: Floats,
+) -> None:
+    beta = np.float32(knob)
+    for b in range(len(scores)):
+        row = scores[b]
+        row += bias
+        loss = beta * _softplus(-own[b])
+        for c in range(len(row)):
+            if not row[c] <= LEAST and weights[c] > 0:
+                loss += _softplus(row[c])
+                row[c] = np.float32(1) - _below(row[c])
+            else:
+                row[c] = 0
+        losses[b], slopes[b], units[b] = loss, -beta * _below(own[b]), np.float32(1)
+
+
+def gbce(sampled: float, calibration: float) -> Loss:
+    """−β log σ(own) − Σ log(1 − σ(other)), generalised binary cross-entropy.
+
+    β takes back the overconfidence that sampling brings (Petrov and Macdonald, RecSys 2023).
+
+    Args:
+        sampled: share of the other items that are candidates, 0 to 1.
+        calibration: t; 0 is plain binary cross-entropy, and 1 corrects all of it.
+    """
+    rate = max(sampled, 1e-9)
+    return Loss(_gbce, rate * (calibration * (1 - 1 / rate) + 1 / rate))

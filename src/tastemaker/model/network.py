@@ -1,0 +1,243 @@
+"""The network of histories as training sees it: a tower in Keras, tables as arrays, one step at a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tastemaker.features.batches import Window
+from tastemaker.features.schema import Encoded
+from tastemaker.model import kernels
+from tastemaker.model.head import Candidates, Head
+from tastemaker.model.history import QueryTower, feature_inputs
+from tastemaker.model.items import Items
+from tastemaker.model.losses import Loss
+from tastemaker.model.regularisers import gravity, spread
+from tastemaker.model.work import Work
+from tastemaker.recipe import LossRecipe
+
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int32]
+
+
+class Network(keras.Model):
+    """Query tower and item side, and how they learn from one batch.
+
+    A Keras model for the sake of callbacks: its weights are the tower's and the tables'. TensorFlow
+    differentiates the tower alone. What is as wide as the catalogue, history vectors and scores, stays in
+    arrays outside of its graph, and hands in sums and gradients.
+
+    Args:
+        tower: histories to queries.
+        items: the item side.
+        user: features of users, or None.
+        loss: of rows of scores.
+        recipe: temperature and regularisers.
+        learning_rate: of tower and tables.
+        optimizer: adam or adagrad, for the tower; the tables have their own of the same kind.
+    """
+
+    def __init__(
+        self,
+        tower: QueryTower,
+        items: Items,
+        user: Encoded | None,
+        loss: Loss,
+        recipe: LossRecipe,
+        learning_rate: float,
+        optimizer: str,
+    ) -> None:
+        super().__init__()
+        self.after_bags, self.bags = tower.model, tower.bags
+        self.items, self.recipe, self.heads = items, recipe, tower.heads
+        self.user = {} if user is None else _constants(user)
+        self.head = Head(loss)
+        self.log_temperature = self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(float(np.log(recipe.temperature))),
+            trainable=recipe.learn_temperature,
+            name="log_temperature",
+        )
+        self.built = True
+        self.learning_rate = learning_rate
+        kinds = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad}
+        self.tower_optimizer: Any = kinds[optimizer](learning_rate)
+        self.tower_optimizer.build(self.trainable_variables)
+        shape = (None, tower.length)
+        self._learn = tf.function(
+            self._forward_and_back,
+            input_signature=[
+                tf.TensorSpec(shape, tf.float32),
+                tf.TensorSpec(shape, tf.float32),
+                tf.TensorSpec((None,), tf.int32),
+            ],
+        ).get_concrete_function()
+
+    def learn(self, work: Work) -> float:
+        """One step down the gradient. Returns the loss before it."""
+        self._step = step = _Step(work, self.items.vectors(work.chosen))
+        present = tf.constant(work.places >= 0, tf.float32)
+        loss = self._learn(present, tf.constant(work.values), tf.constant(work.users))
+        self.items.update(work.chosen, step.slopes, self.learning_rate)
+        if self.recipe.kind != "info_nce":  # which compares directions, and nothing else
+            candidates = work.chosen.rows[: work.candidates]
+            self.items.tables["bias"].update(candidates, step.bias_slopes[:, None], self.learning_rate)
+        return float(loss)
+
+    def _forward_and_back(self, present: Any, values: Any, users: Any) -> Any:
+        with tf.GradientTape() as tape:
+            weights = self.bags.weights_of(present, values)
+            tape.watch(weights)  # for the gradient in the vectors, even where no weight can learn
+            queries = self._after(self._bag(weights), users, training=True)
+            if self.recipe.kind == "info_nce":
+                queries = tf.math.l2_normalize(queries, 1)
+            loss = self._loss(queries * tf.exp(-self.log_temperature))
+        variables = self.trainable_variables
+        slopes = tape.gradient(loss, [weights, *variables], unconnected_gradients="zero")
+        self.tower_optimizer.apply(slopes[1:], variables)
+        return loss
+
+    def _after(self, bags: Any, users: Any, training: bool) -> Any:
+        inputs = {"bags": bags}
+        for name, array in self.user.items():
+            inputs[f"user_{name}"] = tf.gather(array, users)
+        return self.after_bags(inputs, training=training)
+
+    def _bag(self, weights: Any) -> Any:
+        """Sums of the histories' vectors, (B, H, T) → (B, H, D).
+
+        A gather would write every vector out B × T times, and its gradient would read them all again.
+        """
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def summed(weights: Any) -> Any:
+            sums = tf.numpy_function(lambda weights: self._step.bag(weights), [weights], tf.float32)
+            sums.set_shape((None, self.heads, self.items.dim))
+
+            def gradient(slopes: Any) -> Any:
+                learns = bool(self.bags.trainable_variables)
+                into = tf.numpy_function(
+                    lambda slopes, weights: self._step.bag_back(slopes, weights, learns),
+                    [slopes, weights],
+                    tf.float32,
+                )
+                into.set_shape(weights.shape)
+                return into
+
+            return sums, gradient
+
+        return summed(weights)
+
+    def _loss(self, queries: Any) -> Any:
+        """The mean loss of queries (B, D) against the candidates."""
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def graded(queries: Any) -> Any:
+            loss, slopes = tf.numpy_function(
+                lambda queries: self._grade(queries), [queries], [tf.float32, tf.float32]
+            )
+            loss.set_shape(())
+            slopes.set_shape(queries.shape)
+            return loss, lambda factor: factor * slopes
+
+        return graded(queries)
+
+    def _grade(self, queries: Floats) -> tuple[Any, Floats]:
+        step, work = self._step, self._step.work
+        vectors = step.vectors[: work.candidates]
+        into = step.slopes[: work.candidates]
+        lengths = np.ones((len(vectors), 1), np.float32)
+        if self.recipe.kind == "info_nce":
+            lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+            vectors = vectors / lengths
+        bias = self.items.tables["bias"].values[work.chosen.rows[: work.candidates], 0]
+        candidates = Candidates(vectors, bias, work.weights, work.columns, work.known, work.starts)
+        loss, query_slopes, slopes, step.bias_slopes = self.head.grade(queries, candidates)
+        for weight, pull in ((self.recipe.spread_out, spread), (self.recipe.gravity, gravity)):
+            if weight:
+                more = pull(queries, vectors)
+                loss += weight * more.loss
+                query_slopes += weight * more.queries
+                slopes += weight * more.vectors
+        if self.recipe.kind == "info_nce":  # of a direction, only what turns it counts
+            slopes -= vectors * np.einsum("cd,cd->c", slopes, vectors)[:, None]
+            slopes /= lengths
+        into += slopes
+        return np.float32(loss), query_slopes
+
+    def queries(self, vectors: Floats, window: Window, users: Rows) -> Floats:
+        """(B, D) query vectors, nothing left out.
+
+        Args:
+            vectors: (N, D) of all items.
+            window: histories as rows.
+            users: (B,) rows of the user features.
+        """
+        present = tf.constant(window.rows >= 0, tf.float32)
+        weights = self.bags.weights_of(present, tf.constant(window.values))
+        bags = kernels.bag(vectors, window.rows, np.asarray(weights))
+        return np.asarray(self._after(tf.constant(bags), users, training=False))
+
+    def answers(self, vectors: Floats) -> Floats:
+        """(N, D + 1) what queries are multiplied with: `vectors` (N, D) as the loss sees them, and bias."""
+        if self.recipe.kind == "info_nce":
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors = vectors / np.maximum(lengths, 1e-12)
+        scaled = vectors * np.exp(-self.log_temperature.numpy())
+        return np.concatenate([scaled, self.items.tables["bias"].values], axis=1).astype(np.float32)
+
+    def get_weights(self) -> list[npt.NDArray[Any]]:
+        """Copies of the towers' weights and, after them, of the tables."""
+        return [*super().get_weights(), *(table.values.copy() for table in self.items.tables.values())]
+
+    def set_weights(self, weights: Sequence[npt.NDArray[Any]]) -> None:
+        """Put back what `get_weights` gave."""
+        tables = list(self.items.tables.values())
+        super().set_weights(list(weights[: len(weights) - len(tables)]))
+        for table, values in zip(tables, weights[len(weights) - len(tables) :], strict=True):
+            table.values[:] = values
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Everything that going on needs, by name."""
+        state = {f"tower/{n}": v.numpy() for n, v in enumerate(self.variables)}
+        state |= {f"optimizer/{n}": v.numpy() for n, v in enumerate(self.tower_optimizer.variables)}
+        for name, table in self.items.tables.items():
+            state |= {f"table/{name}/{part}": array for part, array in table.state().items()}
+        return state
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from what `state` gave."""
+        for kind, variables in (("tower", self.variables), ("optimizer", self.tower_optimizer.variables)):
+            for n, variable in enumerate(variables):
+                variable.assign(state[f"{kind}/{n}"])
+        for name, table in self.items.tables.items():
+            start = f"table/{name}/"
+            table.restore({key.removeprefix(start): state[key] for key in state if key.startswith(start)})
+
+
+class _Step:
+    """The arrays of one step, and the gradient in its vectors as it adds up."""
+
+    def __init__(self, work: Work, vectors: Floats) -> None:
+        self.work, self.vectors = work, vectors
+        self.slopes = np.zeros_like(vectors)
+        self.bias_slopes = np.zeros(work.candidates, np.float32)
+
+    def bag(self, weights: Floats) -> Floats:
+        return kernels.bag(self.vectors, self.work.places, weights)
+
+    def bag_back(self, slopes: Floats, weights: Floats, learns: bool) -> Floats:
+        """Adds to the vectors' gradient; returns the weights'."""
+        kernels.bag_to_vectors(slopes, self.work.places, weights, self.slopes)
+        if not learns:
+            return np.zeros_like(weights)
+        return kernels.bag_to_weights(slopes, self.vectors, self.work.places)
+
+
+def _constants(encoded: Encoded) -> dict[str, Any]:
+    """The arrays that stand behind `feature_inputs`."""
+    arrays = {"ids": encoded.joined.ids, "weights": encoded.joined.weights, "dense": encoded.dense}
+    return {name: tf.constant(arrays[name]) for name in feature_inputs(encoded)}

@@ -1,0 +1,185 @@
+"""The default model of histories in training: examples in, steps learnt, arrays and towers out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.data.interactions import Interactions
+from tastemaker.features.batches import Examples, Window
+from tastemaker.model.checkpoint import State
+from tastemaker.model.export import to_keras, to_litert
+from tastemaker.model.history import QueryTower
+from tastemaker.model.items import Items
+from tastemaker.model.losses import Loss, bpr, gbce, softmax, triplet
+from tastemaker.model.negatives import Mixture, Queue, Source, Streamed, Uniform, Weighted
+from tastemaker.model.network import Network
+from tastemaker.model.problem import Floats, Learned, Problem, Top, Users, ranking, unit
+from tastemaker.model.work import Bench, Work
+from tastemaker.recipe import NegativesRecipe
+
+WHOLE = 20_000
+"""Up to so many items the softmax is over all of them, unless the recipe says otherwise."""
+DRAWN = 4096
+"""Negatives a batch, where the recipe doesn't say."""
+HARD_QUERIES = 2048
+"""Queries that the hard negatives of an epoch are found for, and how many each brings."""
+HARD_EACH = 20
+
+
+class Student:
+    """Learns one problem from one log; a `loop.Learner`.
+
+    Args:
+        problem: what is to be learnt.
+        log: the training part.
+        examples: the same as examples.
+    """
+
+    def __init__(self, problem: Problem, log: Interactions, examples: Examples) -> None:
+        recipe, seed = problem.recipe.history, problem.recipe.seed
+        self.problem, self.log, self.examples = problem, log, examples
+        items = Items(
+            known=(log.counts(problem.items) > 0).astype(np.float32),
+            dim=recipe.dim,
+            encoded=problem.item_features,
+            id_dropout=recipe.id_dropout,
+            optimizer=recipe.optimizer,
+            rng=np.random.default_rng([seed, 0]),
+        )
+        self.tower = QueryTower(
+            recipe.length,
+            recipe.dim,
+            recipe.hidden,
+            recipe.activation,
+            recipe.dropout,
+            encoder=recipe.encoder,
+            in_order=problem.in_order,
+            user=problem.user_features,
+        )
+        count = drawn_of(problem)
+        self.model = Network(
+            self.tower,
+            items,
+            problem.user_features,
+            loss_of(problem, count),
+            problem.recipe.loss,
+            recipe.learning_rate,
+            recipe.optimizer,
+        )
+        self._mixture = None if count is None else self._mixed(count, problem.recipe.negatives)
+        self._bench = Bench(items, log, self._mixture)
+
+    def _mixed(self, count: int, recipe: NegativesRecipe) -> Mixture:
+        items = self.problem.items
+        often = np.bincount(self.log.rows[self.examples.events], minlength=items).astype(np.float64)
+        labels: Source = Streamed(items) if recipe.odds == "streaming" else Weighted(often)
+        self._hard: Weighted | None = Weighted(np.zeros(items)) if recipe.hard else None
+        shown = self.problem.impressions
+        sources: list[tuple[float, Source | None]] = [
+            (recipe.uniform, Uniform(items)),
+            (recipe.popularity, Weighted(often**recipe.alpha * (often > 0))),
+            (recipe.hard, self._hard),
+            (recipe.queue, Queue(labels, count)),
+            (recipe.seen_not_chosen, None if shown is None else Weighted(shown.counts(items).astype(float))),
+        ]
+        whole = sum(share for share, _ in sources) or 1.0
+        kept = [(source, round(count * share / whole)) for share, source in sources if source and share]
+        return Mixture(kept, labels if recipe.in_batch else None)
+
+    # --- what the loop asks for -------------------------------------------------------------
+
+    def lay_out(self, examples: npt.NDArray[np.int64], rng: np.random.Generator) -> Work:
+        batch = self.examples.batch(examples, rng)
+        return self._bench.lay_out(batch, self.problem.people(batch.users), rng)
+
+    def learn(self, work: Work) -> float:
+        return self.model.learn(work)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Find the hard negatives anew, from the second epoch on: before, all are equally hard."""
+        if self._mixture is None or self._hard is None or not epoch:
+            return
+        rng = np.random.default_rng([self.problem.recipe.seed, epoch, 1])
+        batch = self.examples.batch(rng.choice(self.examples.events, HARD_QUERIES), rng)
+        inputs, answers = self._vectors()
+        scores = self._ask(inputs, batch.history, self.problem.people(batch.users)) @ answers.T
+        for query, user in enumerate(batch.users):
+            scores[query, self.log.of(int(user))] = -np.inf
+        each = min(HARD_EACH, scores.shape[1])
+        hardest = np.argpartition(-scores, each - 1, axis=1)[:, :each]
+        self._hard.weigh(np.bincount(hardest.ravel(), minlength=self.problem.items).astype(np.float64))
+
+    def state(self) -> State:
+        mixture = {} if self._mixture is None else self._mixture.state()
+        return self.model.state() | {f"mixture/{name}": array for name, array in mixture.items()}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        self.model.restore(state)
+        if self._mixture is not None:
+            start = "mixture/"
+            self._mixture.restore(
+                {name.removeprefix(start): state[name] for name in state if name.startswith(start)}
+            )
+
+    # --- what comes of it -------------------------------------------------------------------
+
+    def live(self) -> Top:
+        """The model as it stands, ranking."""
+        inputs, answers = self._vectors()
+        return ranking(
+            self.problem,
+            self.examples.scale,
+            answers,
+            lambda window, people: self._ask(inputs, window, people),
+        )
+
+    def taken_out(self, epochs: int) -> Learned:
+        """Arrays and towers, as a bundle wants them."""
+        inputs, answers = self._vectors()
+        arrays = {"item_vectors": answers, "neighbour_vectors": unit(inputs)}
+        if not np.array_equal(answers[:, :-1], inputs):
+            arrays["item_inputs"] = inputs
+        towers: dict[str, keras.Model] = {"query_tower": self.tower.whole}
+        metadata = self.model.items.tower()
+        if metadata is not None:
+            towers["item_tower"] = metadata
+        return Learned(
+            arrays=arrays,
+            towers={name: to_litert(tower) for name, tower in towers.items()},
+            originals={name: to_keras(tower) for name, tower in towers.items()},
+            scale=self.examples.scale,
+            epochs=epochs,
+            examples=len(self.examples.events),
+        )
+
+    def _vectors(self) -> tuple[Floats, Floats]:
+        """(N, D) what histories are made of, and (N, D + 1) what queries are multiplied with."""
+        inputs = self.model.items.everything()
+        return inputs, self.model.answers(inputs)
+
+    def _ask(self, inputs: Floats, window: Window, people: Users) -> Floats:
+        queries = self.model.queries(inputs, window, people)
+        return np.concatenate([queries, np.ones((len(queries), 1), np.float32)], axis=1)
+
+
+def drawn_of(problem: Problem) -> int | None:
+    """Negatives drawn a batch, or None for the whole catalogue."""
+    count = problem.recipe.negatives.count
+    if count == "auto":
+        return None if problem.items <= WHOLE and problem.recipe.loss.kind == "softmax" else DRAWN
+    return None if count == "all" else count
+
+
+def loss_of(problem: Problem, drawn: int | None) -> Loss:
+    """The row loss that the recipe names."""
+    recipe = problem.recipe.loss
+    if recipe.kind == "triplet":
+        return triplet(recipe.margin)
+    if recipe.kind == "bpr":
+        return bpr()
+    if recipe.kind == "gbce":
+        return gbce(1.0 if drawn is None else min(1.0, drawn / problem.items), recipe.calibration)
+    return softmax()

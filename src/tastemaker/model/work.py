@@ -1,0 +1,98 @@
+"""What one training step works on: examples, candidates and the few rows that they touch.
+
+All of it is counted and placed in compiled loops over plain arrays, while the step before is learning.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.data.interactions import Interactions
+from tastemaker.features.batches import Batch
+from tastemaker.model import kernels
+from tastemaker.model.items import Chosen, Items
+from tastemaker.model.negatives import Mixture
+
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int32]
+
+
+class Work(NamedTuple):
+    """One step, B examples over U distinct items, of which the first C are candidates.
+
+    chosen: the items.
+    candidates: C.
+    places: (B, T) int32 histories as places among the items.
+    values: (B, T) float32 strengths.
+    users: (B,) rows of the user features.
+    columns: (B,) int32 place of each label.
+    weights: (C,) how many items of the catalogue each candidate stands for.
+    known: (P, 2), starts: (B + 1,): candidates that a user has touched, no negatives; see `kernels`.
+    """
+
+    chosen: Chosen
+    candidates: int
+    places: Rows
+    values: Floats
+    users: Rows
+    columns: Rows
+    weights: Floats
+    known: Rows
+    starts: Rows
+
+
+class Bench:
+    """Lays out the work of each step.
+
+    Args:
+        items: the item side.
+        log: the training part: what each user has touched.
+        mixture: where candidates come from; None takes the whole catalogue.
+    """
+
+    def __init__(self, items: Items, log: Interactions, mixture: Mixture | None) -> None:
+        self.items, self.mixture = items, mixture
+        self._touched = _distinct_rows(log, len(items.known))
+        self._everything = np.arange(len(items.known), dtype=np.int32)
+        # −1 between two batches; for the whole catalogue every row has its place for good.
+        self._place = self._everything if mixture is None else np.full(len(items.known), -1, np.int32)
+        self._found = np.empty(len(items.known), np.int32)
+
+    def lay_out(self, batch: Batch, users: Rows, rng: np.random.Generator) -> Work:
+        """The work of one batch; `users` (B,) are its rows of the user features."""
+        rows, labels = batch.history.rows, batch.labels
+        if self.mixture is None:
+            chosen, candidates = self._everything, len(self._everything)
+            weights = np.ones(candidates, np.float32)
+        else:
+            drawn = self.mixture.draw(labels, rng)
+            candidates = kernels.distinct(drawn.rows, self._place, self._found, 0)
+            chosen = self._found[
+                : kernels.distinct(rows.ravel(), self._place, self._found, candidates)
+            ].copy()
+            counts = np.bincount(self._place[drawn.rows[drawn.counted :]], minlength=candidates)
+            expected = np.maximum(drawn.expected(chosen[:candidates]), 1e-12)
+            weights = (counts / expected).astype(np.float32)
+        known, starts = kernels.known_places(*self._touched, batch.users, labels, self._place, candidates)
+        work = Work(
+            chosen=self.items.choose(chosen, rng),
+            candidates=candidates,
+            places=kernels.placed(rows, self._place),
+            values=batch.history.values,
+            users=users,
+            columns=self._place[labels],
+            weights=weights,
+            known=known,
+            starts=starts,
+        )
+        if self.mixture is not None:
+            kernels.forget(self._place, chosen)
+        return work
+
+
+def _distinct_rows(log: Interactions, items: int) -> tuple[npt.NDArray[np.int64], Rows]:
+    """What each user touched, each row once: offsets (U + 1,) and rows."""
+    keys = np.unique(log.users.astype(np.int64) * items + log.rows)
+    counts = np.bincount(keys // items, minlength=log.user_count)
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), (keys % items).astype(np.int32)

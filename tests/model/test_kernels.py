@@ -1,0 +1,68 @@
+"""Against the same in NumPy's einsum and double precision: a place is a column of ones and zeros there."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from tastemaker.model import kernels
+
+sizes = pytest.mark.parametrize(
+    ("heads", "length", "dim"), [(1, 1, 1), (1, 7, 16), (3, 5, 17), (4, 40, 3), (2, 0, 4)]
+)
+VECTORS, QUERIES = 6, 9
+
+
+def drawn(heads: int, length: int, dim: int):
+    """Few vectors, so that places repeat; one row is nothing but padding, and padding has weights too."""
+    rng = np.random.default_rng(heads)
+    places = rng.integers(-1, VECTORS, (QUERIES, length)).astype(np.int32)
+    places[0] = -1
+    shapes = (VECTORS, dim), (QUERIES, heads, length), (QUERIES, heads, dim)
+    vectors, weights, slopes = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    return vectors, places, weights, slopes
+
+
+def one_hot(places: np.ndarray) -> np.ndarray:
+    """(B, T, U)"""
+    return (places[:, :, None] == np.arange(VECTORS)).astype(float)
+
+
+@sizes
+def test_a_bag_is_the_weighted_sum_of_the_vectors_at_its_places(heads, length, dim):
+    vectors, places, weights, _ = drawn(heads, length, dim)
+    wanted = np.einsum("bht,btu,ud->bhd", weights, one_hot(places), vectors)
+    assert kernels.bag(vectors, places, weights) == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+
+
+@sizes
+def test_the_gradients_of_a_bag_are_those_of_the_sum(heads, length, dim):
+    vectors, places, weights, slopes = drawn(heads, length, dim)
+    into = np.full((VECTORS, dim), 2, np.float32)  # what is there already stays, and more is added
+    kernels.bag_to_vectors(slopes, places, weights, into)
+    wanted = 2 + np.einsum("bhd,bht,btu->ud", slopes, weights, one_hot(places))
+    assert into == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+    wanted = np.einsum("bhd,btu,ud->bht", slopes, one_hot(places), vectors)
+    assert kernels.bag_to_weights(slopes, vectors, places) == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+
+
+def test_a_bag_by_hand_with_a_repeated_place_and_padding():
+    vectors = np.array([[1, 10], [2, 20]], np.float32)
+    places = np.array([[1, 0, 1, -1], [-1, -1, -1, -1]], np.int32)
+    weights = np.array([[[1, 0.5, 2, 7]], [[1, 1, 1, 1]]], np.float32)
+    slopes, into = np.ones((2, 1, 2), np.float32), np.zeros((2, 2), np.float32)
+    assert kernels.bag(vectors, places, weights).tolist() == [[[6.5, 65]], [[0, 0]]]
+    kernels.bag_to_vectors(slopes, places, weights, into)
+    assert into.tolist() == [[0.5, 0.5], [3, 3]]
+    assert kernels.bag_to_weights(slopes, vectors, places).tolist() == [[[22, 11, 22, 0]], [[0, 0, 0, 0]]]
+
+
+def test_places_are_given_in_the_order_of_meeting_and_taken_back():
+    place, found = np.full(6, -1, np.int32), np.zeros(6, np.int32)
+    assert kernels.distinct(np.array([4, 2, 4, -1], np.int32), place, found, 0) == 2
+    assert kernels.distinct(np.array([2, 5], np.int32), place, found, 2) == 3
+    assert found[:3].tolist() == [4, 2, 5]
+    rows = np.array([[5, -1], [4, 2]], np.int32)
+    assert kernels.placed(rows, place).tolist() == [[2, -1], [0, 1]]
+    kernels.forget(place, found[:3])
+    assert place.tolist() == [-1] * 6
