@@ -27,8 +27,9 @@ ALONE = {"loss.kind": "gbce", "negatives.count": 0, "negatives.in_batch": False}
 SAMPLED = {"negatives.count": 64, "negatives.in_batch": False}
 WAYS: dict[str, Mapping[str, Any]] = {
     "positives only": ALONE,
-    "positives only + gravity": ALONE | {"loss.gravity": 1.0},
-    "positives only + spread-out": ALONE | {"loss.spread_out": 1.0},
+    "positives only + gravity 0.1": ALONE | {"loss.gravity": 0.1},
+    "positives only + gravity 1": ALONE | {"loss.gravity": 1.0},
+    "positives only + spread-out 1": ALONE | {"loss.spread_out": 1.0},
     "in-batch negatives": {"negatives.count": 0},
     "64 uniform negatives": SAMPLED | {"negatives.popularity": 0.0},
     "64 popular negatives": SAMPLED | {"negatives.uniform": 0.0},

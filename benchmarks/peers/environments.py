@@ -35,7 +35,14 @@ def python_of(peer: str) -> Path:
 
 def run(peer: str, workload: str, seconds: float = 20, threads: int = 1, seed: int = 1) -> dict[str, Any]:
     """The peer's row, or `{"peer", "workload", "error"}` where it ran out of memory or time, or failed."""
-    words = [python_of(peer), HERE / f"{peer}.py", "--workload", workload]
+    return run_with(python_of(peer), peer, workload, seconds, threads, seed)
+
+
+def run_with(
+    python: Path, peer: str, workload: str, seconds: float = 20, threads: int = 1, seed: int = 1
+) -> dict[str, Any]:
+    """`run` with an interpreter that is there already."""
+    words = [python, HERE / f"{peer}.py", "--workload", workload]
     for name, value in (("seconds", seconds), ("threads", threads), ("seed", seed)):
         words += [f"--{name}", str(value)]
     environment = {name: value for name, value in os.environ.items() if name not in ONLY_OURS}
@@ -44,6 +51,7 @@ def run(peer: str, workload: str, seconds: float = 20, threads: int = 1, seed: i
         done = subprocess.run(
             words,
             env=environment,
+            cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,

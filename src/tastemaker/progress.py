@@ -38,7 +38,7 @@ class Trail:
     Attributes:
         checkpoints: folder to go on from when it is cut off; the same training, asked for again, does.
         tensorboard: folder for TensorBoard.
-        mlflow: address of an MLflow server or folder.
+        mlflow: tracking address of MLflow.
     """
 
     checkpoints: Path | None = None

@@ -143,6 +143,8 @@ class HistoryRecipe(Table):
     """at most; early stopping finds the number"""
     patience: int = Field(3, ge=1)
     """epochs without a better validation NDCG@10 before training stops"""
+    checkpoint_every: float = Field(60.0, ge=0)
+    """seconds between two checkpoints"""
     batch_size: int = Field(256, ge=1)
     optimizer: Literal["adam", "adagrad"] = "adam"
     """adagrad keeps one number a row of a table, adam two tables more"""

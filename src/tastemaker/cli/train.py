@@ -17,7 +17,7 @@ def train(
     settings: options.Settings = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even after an interruption.")] = False,
     tensorboard: Annotated[Path | None, typer.Option(help="Write curves for TensorBoard here.")] = None,
-    mlflow: Annotated[str | None, typer.Option(help="Log to this MLflow server or folder.")] = None,
+    mlflow: Annotated[str | None, typer.Option(help="Log to MLflow at this tracking address.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Train a model from files and write it as a bundle.

@@ -1,5 +1,6 @@
 """What a training tells to other tools, epoch by epoch: TensorBoard's files, MLflow."""
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ class ToTensorBoard(keras.callbacks.Callback):
 
     def __init__(self, folder: Path, stage: str) -> None:
         super().__init__()
+        if importlib.util.find_spec("tensorboard") is None:
+            raise TrainingError("TensorBoard isn't installed: pip install 'tastemaker[tensorboard]'.")
         try:
             (folder / stage).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -35,7 +38,7 @@ class ToTensorBoard(keras.callbacks.Callback):
 
 
 class ToMlflow(keras.callbacks.Callback):
-    """Logs every figure of an epoch to the MLflow server or folder at `uri`; wants `mlflow-skinny`."""
+    """Logs every figure of an epoch to MLflow at the tracking address `uri`; wants `mlflow-skinny`."""
 
     def __init__(self, uri: str, stage: str, knobs: Mapping[str, Any]) -> None:
         super().__init__()
@@ -46,10 +49,13 @@ class ToMlflow(keras.callbacks.Callback):
         self.mlflow, self.uri, self.stage, self.knobs = mlflow, uri, stage, knobs
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        self.mlflow.set_tracking_uri(self.uri)
-        self.mlflow.set_experiment("tastemaker")
-        self.run = self.mlflow.start_run(run_name=self.stage)
-        self.mlflow.log_params(dict(self.knobs))
+        try:
+            self.mlflow.set_tracking_uri(self.uri)
+            self.mlflow.set_experiment("tastemaker")
+            self.mlflow.start_run(run_name=self.stage)
+            self.mlflow.log_params(dict(self.knobs))
+        except self.mlflow.exceptions.MlflowException as error:
+            raise TrainingError(f"MLflow at {self.uri}: {str(error).splitlines()[0]}") from None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         # "@" is no letter of a metric's name there.

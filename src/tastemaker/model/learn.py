@@ -88,7 +88,8 @@ def _checkpoint(
         "epochs": epochs,
         "keras": keras.version(),
     }
-    return Checkpoint(trail.checkpoints / f"{stage.replace(' ', '-')}.npz", identity)
+    path = trail.checkpoints / f"{stage.replace(' ', '-')}.npz"
+    return Checkpoint(path, identity, problem.recipe.history.checkpoint_every)
 
 
 def _journals(trail: Trail, problem: Problem, stage: str) -> list[Any]:
