@@ -33,6 +33,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.content
 	$(BIN)/python -m benchmarks.histories
 	$(BIN)/python -m benchmarks.commands
+	$(BIN)/python -m benchmarks.folding
+	$(BIN)/python -m benchmarks.train
 
 clean:
 	rm -rf $(VENV) models build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
