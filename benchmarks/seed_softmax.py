@@ -51,7 +51,7 @@ HONEST = (
     "history.dim=128",
     "history.dropout=0.3",
     f"history.pair_ridge={RIDGE}",
-    "history.pair_weight=8",
+    "history.pair_weight=40",
 )
 
 Users = npt.NDArray[np.int64]

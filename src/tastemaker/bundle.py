@@ -51,7 +51,7 @@ class Manifest(BaseModel):
     value_scale: dict[str, Any] = {}
     """how strengths of events were standardised"""
     pair_weight: float = 0.0
-    """what a standard deviation of what counted pairs say adds to a score"""
+    """what counted pairs say is added to a score times this"""
     is_ordered: bool = True
     is_clock: bool = True
     data: dict[str, Any]

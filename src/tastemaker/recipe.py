@@ -157,7 +157,7 @@ class HistoryRecipe(Table):
     following: what comes after what. ease: what the same people touch, up to 20,000 items.
     auto: following where the log has an order, else ease"""
     pair_weight: float | None = Field(None, ge=0)
-    """what a standard deviation of what the pairs say adds to a score, instead of the validation's choice"""
+    """what the pairs say counts so much beside the network, instead of the validation's choice"""
     pair_ridge: float | None = Field(None, gt=0)
     """of ease: higher trusts co-occurrence less"""
 

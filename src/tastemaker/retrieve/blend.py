@@ -1,7 +1,7 @@
 """Two opinions on what comes next in one list: the network's and the counted pairs'.
 
-The network's scores stand as they are, so that where it is sure it is heard; what the pairs say is
-standardised over the catalogue, whatever unit they are counted in.
+They are added as they stand. Where the network is sure it is heard, and where the pairs know little of a
+history they say little.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Blend:
-    """The product of vectors, plus `weight` × what pairs say in standard deviations from their mean.
+    """The product of vectors, plus `weight` × what pairs say.
 
     Attributes:
         vectors: (N, D) float32 of the items to be found.
@@ -35,7 +35,7 @@ class Blend:
 
     def scores(self, queries: Floats, histories: Rows) -> Floats:
         """(B, N) for query vectors (B, D) and the histories (B, T) behind them, newest first."""
-        return np.asarray(queries @ self.vectors.T + self._counted(histories), np.float32)
+        return np.asarray(queries @ self.vectors.T + self._said(histories), np.float32)
 
     def search(self, queries: Floats, histories: Rows, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
         """The k best for each query, less the rows in its entry of `exclude` (B).
@@ -50,7 +50,7 @@ class Blend:
         return joined(blocks, k)
 
     def _block(self, queries: Floats, histories: Rows, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
-        said = self._counted(histories)
+        said = self._said(histories)
 
         def again(query: int, rows: Rows) -> Floats:
             return np.asarray(one_by_one(queries[query], self.vectors[rows]) + said[query, rows], np.float32)
@@ -58,14 +58,9 @@ class Blend:
         slack = rounding(queries, self._longest) + np.finfo(np.float32).eps * np.abs(said).max(1, initial=0)
         return best(queries @ self.vectors.T + said, k, exclude, Recount(slack, again))
 
-    def _counted(self, histories: Rows) -> Floats:
+    def _said(self, histories: Rows) -> Floats:
         """(B, N) what the pairs add."""
-        said = self.pairs.scores(histories)
-        mean = said.mean(1, dtype=np.float64, keepdims=True)
-        deviation = said.std(1, dtype=np.float64, keepdims=True)
-        # Where the same is said of every item, nothing is said.
-        scale = np.where(deviation > 1e-9, self.weight / np.maximum(deviation, 1e-9), 0)
-        return np.asarray(scale * (said - mean), np.float32)
+        return np.asarray(np.float32(self.weight) * self.pairs.scores(histories), np.float32)
 
     @cached_property
     def _longest(self) -> float:

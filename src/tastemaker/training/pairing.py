@@ -14,6 +14,9 @@ from tastemaker.recommend import Recommender
 from tastemaker.retrieve.blend import Blend
 
 WEIGHTS = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 8.0)
+"""Tried, in units that make what pairs say spread like 1 over the catalogue for the average history."""
+SPREAD = 1000
+"""Histories that their spread is measured by."""
 DECAY = 0.8
 """What a step back in the history leaves, where pairs are those that follow; as in the baseline."""
 RIDGES = (100.0, 300.0, 1000.0)
@@ -74,7 +77,7 @@ def choose(
         window = recommender.window(history, users, pairs.reach)
         queries = recommender.query_vectors(window, user_ids)
         before = -np.inf
-        for tried in WEIGHTS if weight is None else (weight,):
+        for tried in _weights(pairs, window.rows) if weight is None else (weight,):
             score = quality(Blend(vectors, pairs, tried).search(queries, window.rows, 10, seen).rows)
             if score > highest:
                 highest, chosen = score, Pairing(counting.ridge, tried)
@@ -82,6 +85,11 @@ def choose(
                 break
             before = max(before, score)
     return chosen
+
+
+def _weights(pairs: Pairs, histories: Rows) -> Iterator[float]:
+    spread = float(pairs.scores(histories[:SPREAD]).std(1).mean()) if len(histories) else 0.0
+    return (float(weight / max(spread, 1e-12)) for weight in WEIGHTS)
 
 
 def _countings(kind: Kind, items: int, ridge: float | None) -> Iterator[Pairing]:
