@@ -50,6 +50,7 @@ HONEST = (
     "history.length=120",
     "history.dim=128",
     "history.dropout=0.3",
+    "history.patience=3",
     f"history.pair_ridge={RIDGE}",
     "history.pair_weight=40",
 )

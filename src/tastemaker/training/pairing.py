@@ -89,7 +89,7 @@ def choose(
 
 def _weights(pairs: Pairs, histories: Rows) -> Iterator[float]:
     spread = float(pairs.scores(histories[:SPREAD]).std(1).mean()) if len(histories) else 0.0
-    return (float(weight / max(spread, 1e-12)) for weight in WEIGHTS)
+    return (weight / spread for weight in WEIGHTS if spread > 0)  # pairs that say nothing have no weight
 
 
 def _countings(kind: Kind, items: int, ridge: float | None) -> Iterator[Pairing]:
