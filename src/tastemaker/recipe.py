@@ -141,8 +141,8 @@ class HistoryRecipe(Table):
     """add the item's metadata to its id embedding"""
     epochs: int = Field(30, ge=1)
     """at most; early stopping finds the number"""
-    patience: int = Field(5, ge=1)
-    """epochs without a better validation NDCG@10 before training stops"""
+    patience: int = Field(4, ge=1)
+    """epochs without a better validation NDCG@10, the mean of three epochs, before training stops"""
     checkpoint_every: float = Field(60.0, ge=0)
     """seconds between two checkpoints"""
     batch_size: int = Field(256, ge=1)

@@ -8,7 +8,7 @@ from tastemaker.progress import silent
 
 keras = pytest.importorskip("keras")
 
-from tastemaker.model.fit import Batches, fit  # noqa: E402
+from tastemaker.model.fit import Batches, StopByRanking, Tell, fit  # noqa: E402
 
 pytestmark = pytest.mark.slow  # TensorFlow takes seconds to load
 
@@ -87,6 +87,25 @@ def test_a_loss_that_is_no_number_ends_training_with_advice():
 def test_the_epoch_that_went_wrong_is_named():
     with pytest.raises(TrainingError, match=r"at step 1 of epoch 1\."):
         fit(counting(), batches(value=math.nan), 3, stage="refit", report=silent)
+
+
+@pytest.mark.parametrize(
+    ("scores", "smooth", "kept"),
+    [
+        ([0.1, 0.9, 0.1, 0.4, 0.5, 0.6], 1, 2),
+        # Means of three: .1, .5, .37, .47, .33, .5: the second is still the best, and as good is not better.
+        ([0.1, 0.9, 0.1, 0.4, 0.5, 0.6], 3, 2),
+        # .1, .35, .33, .4, .43, .5
+        ([0.1, 0.6, 0.3, 0.3, 0.7, 0.5], 3, 6),
+    ],
+)
+def test_a_lucky_epoch_is_not_taken_for_the_best(scores, smooth, kept):
+    tell = Tell("x", 1, 1, silent)
+    stop = StopByRanking(iter(scores).__next__, 9, tell, smooth)
+    stop.set_model(counting())
+    for epoch in range(len(scores)):
+        stop.on_epoch_end(epoch)
+    assert stop.best_epochs == kept
 
 
 def test_progress_tells_steps_loss_and_the_newest_score():

@@ -77,20 +77,25 @@ class Tell(keras.callbacks.Callback):
 
 
 class StopByRanking(keras.callbacks.Callback):
-    """Keeps the epoch whose validation score is best, and stops when it is `patience` epochs past it."""
+    """Keeps the epoch whose validation score is best, and stops when it is `patience` epochs past it.
 
-    def __init__(self, validate: Callable[[], float], patience: int, tell: Tell) -> None:
+    Args:
+        smooth: an epoch's score is the mean of so many, its own and those before it. Of a thousand people
+            asked one thing each, a single score is mostly luck, and the best of many mostly an early one.
+    """
+
+    def __init__(self, validate: Callable[[], float], patience: int, tell: Tell, smooth: int = 1) -> None:
         super().__init__()
-        self.validate, self.patience, self.tell = validate, patience, tell
+        self.validate, self.patience, self.tell, self.smooth = validate, patience, tell, smooth
         self.scores: list[float] = []
         self.best: Sequence[Any] = ()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         score = self.validate()
         score = score if math.isfinite(score) else -math.inf
-        if not self.scores or score > max(self.scores):
-            self.best = self.model.get_weights()
         self.scores.append(score)
+        if self.best_epochs == len(self.scores):
+            self.best = self.model.get_weights()
         if logs is not None:
             logs["validation_ndcg@10"] = score  # for the callbacks after this one
         self.tell.note = f"validation NDCG@10 {score:.4f}"
@@ -99,7 +104,8 @@ class StopByRanking(keras.callbacks.Callback):
 
     @property
     def best_epochs(self) -> int:
-        return int(np.argmax(self.scores)) + 1
+        newest = [self.scores[max(0, end - self.smooth) : end] for end in range(1, len(self.scores) + 1)]
+        return int(np.argmax([np.mean(window) for window in newest])) + 1
 
     def on_train_end(self, logs: Any = None) -> None:
         self.model.set_weights(self.best)

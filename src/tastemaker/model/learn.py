@@ -27,6 +27,9 @@ from tastemaker.model.seed_softmax import SeedSoftmax
 from tastemaker.model.student import Student, drawn_of
 from tastemaker.progress import NO_TRAIL, Report, Trail
 
+SMOOTH = 3
+"""Epochs that a validation score is averaged over."""
+
 
 def learn(
     problem: Problem,
@@ -68,7 +71,7 @@ def learn(
     heard: list[Any] = [tell]
     stop = None
     if validate is not None:
-        stop = StopByRanking(lambda: validate(student.live()), recipe.patience, tell)
+        stop = StopByRanking(lambda: validate(student.live()), recipe.patience, tell, SMOOTH)
         heard.append(stop)
     heard += [*_journals(trail, problem, stage), *callbacks]
     with threadpool_limits(1, user_api="blas"):  # the head has threads of its own
