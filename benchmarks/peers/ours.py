@@ -23,7 +23,6 @@ from benchmarks.workloads import Workload
 from tastemaker.data.interactions import Interactions
 from tastemaker.features.batches import Examples, Scale
 from tastemaker.features.schema import Bag, Encoded, Field
-from tastemaker.model.buffers import keep_large_buffers
 from tastemaker.model.fit import Tell
 from tastemaker.model.loop import Schedule, run
 from tastemaker.model.problem import Problem
@@ -88,7 +87,6 @@ def main() -> None:
         recipe=recipe_of(workload),
     )
     examples = Examples(log, workload.items, workload.length, Scale.fit(log.weights), in_order=True)
-    keep_large_buffers()
     student = Student(problem, log, examples)
     able = examples.events
 

@@ -6,6 +6,7 @@ import pytest
 from tastemaker.data.worlds import islands
 from tastemaker.errors import TrainingError
 from tastemaker.evaluation.folding import folding, islands_of
+from tastemaker.features.schema import Encoded
 from tastemaker.progress import Trail, silent
 from tastemaker.recipe import Recipe
 
@@ -155,3 +156,27 @@ def test_the_estimate_grows_with_what_grows():
     lean = replace(million, recipe=small.recipe.model_copy(update={"history": history}))
     saved = memory.bytes_needed(million, 4096, True) - memory.bytes_needed(lean, 4096, True)
     assert saved == pytest.approx(1_000_000 * (2 * 16 - 1) * 4, rel=0.01)
+
+
+def test_impressions_that_nobody_has_are_not_drawn_in_silence():
+    with pytest.raises(TrainingError, match="impressions"):
+        learn(problem(negatives={"count": 8, "seen_not_chosen": 1.0}), WORLD.log, 1, stage="x", report=silent)
+
+
+def test_with_other_features_or_strengths_a_checkpoint_is_not_gone_on_from(tmp_path):
+    def trained(seed: int, weight: float = 1.0) -> np.ndarray:
+        numbers = np.random.default_rng(seed).normal(size=(ITEMS, 2)).astype(np.float32)
+        task = replace(problem(), item_features=Encoded((), (), numbers))
+        log = replace(WORLD.log, weights=np.arange(WORLD.log.size, dtype=np.float32) % 3 * weight)
+        trail = Trail(checkpoints=tmp_path)
+        return learn(task, log, 1, stage="x", report=silent, trail=trail).arrays["item_vectors"]
+
+    first = trained(1)
+    again = (tmp_path / "x.npz").stat().st_mtime_ns
+    np.testing.assert_array_equal(trained(1), first)
+    assert (tmp_path / "x.npz").stat().st_mtime_ns == again, "it was finished already"
+    for other in ((2, 1.0), (1, 0.0)):
+        trained(*other)
+        newest = (tmp_path / "x.npz").stat().st_mtime_ns
+        assert newest > again
+        again = newest

@@ -68,3 +68,8 @@ class Checkpoint:
     @property
     def _identity(self) -> npt.NDArray[np.uint8]:
         return np.frombuffer(json.dumps(self.identity, sort_keys=True, default=str).encode(), np.uint8)
+
+
+def under(start: str, state: Mapping[str, npt.NDArray[Any]]) -> State:
+    """The part of a state whose names begin with `start`, without it."""
+    return {name.removeprefix(start): array for name, array in state.items() if name.startswith(start)}

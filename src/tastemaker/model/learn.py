@@ -3,6 +3,7 @@
 In go arrays, out come arrays and exported towers; nothing of TensorFlow leaves `model/`.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,8 +16,8 @@ from threadpoolctl import threadpool_limits
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import TrainingError
 from tastemaker.features.batches import Examples, Scale
+from tastemaker.features.schema import Encoded
 from tastemaker.model import memory
-from tastemaker.model.buffers import keep_large_buffers
 from tastemaker.model.checkpoint import Checkpoint
 from tastemaker.model.export import to_keras, to_litert
 from tastemaker.model.fit import Batches, StopByRanking, Tell, fit
@@ -64,7 +65,6 @@ def learn(
     if problem.recipe.preset == "seed-softmax":
         return _as_the_seed(problem, examples, epochs, stage, report, validate)
     memory.check(memory.bytes_needed(problem, drawn_of(problem), validate is not None))
-    keep_large_buffers()
     student = Student(problem, log, examples)
     schedule = Schedule(examples.events, recipe.batch_size, epochs, problem.recipe.seed)
     tell = Tell(stage, schedule.steps, recipe.batch_size, report)
@@ -88,11 +88,25 @@ def _checkpoint(
         "recipe": problem.recipe.model_dump(mode="json"),
         "items": problem.items,
         "log": log.fingerprint,
+        "strengths": _digest(log.weights),
+        "features": [_digest(*_arrays_of(known)) for known in (problem.item_features, problem.user_features)],
         "epochs": epochs,
         "keras": keras.version(),
     }
     path = trail.checkpoints / f"{stage.replace(' ', '-')}.npz"
     return Checkpoint(path, identity, problem.recipe.history.checkpoint_every)
+
+
+def _arrays_of(encoded: Encoded | None) -> list[npt.NDArray[Any]]:
+    return [] if encoded is None else [encoded.joined.ids, encoded.joined.weights, encoded.dense]
+
+
+def _digest(*arrays: npt.NDArray[Any]) -> str:
+    """sha256 of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _journals(trail: Trail, problem: Problem, stage: str) -> list[Any]:

@@ -5,7 +5,7 @@ steps. What a step does depends on the seed, its epoch and its number, never on 
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.model.checkpoint import Checkpoint, State
+from tastemaker.model.checkpoint import Checkpoint, State, under
 from tastemaker.model.fit import StopByRanking
 
 Events = npt.NDArray[np.int64]
@@ -87,9 +87,9 @@ def run(
     learner.model.stop_training = False
     if saved is not None:
         at = _Place.of(saved)
-        learner.restore(_under("learner/", saved))
+        learner.restore(under("learner/", saved))
         for stop in stops:
-            stop.restore(_under("stop/", saved))
+            stop.restore(under("stop/", saved))
         learner.model.stop_training = at.finished
 
     def save(place: _Place) -> None:
@@ -153,11 +153,3 @@ class _Place:
     def of(cls, state: Mapping[str, npt.NDArray[Any]]) -> "_Place":
         epoch, step, total, finished = state["place"].tolist()
         return cls(int(epoch), int(step), total, bool(finished))
-
-
-def _under(start: str, state: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    return {name.removeprefix(start): state[name] for name in _starting(start, state)}
-
-
-def _starting(start: str, names: Iterable[str]) -> list[str]:
-    return [name for name in names if name.startswith(start)]

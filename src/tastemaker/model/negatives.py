@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.model import kernels
+from tastemaker.model.checkpoint import State, under
 
 Rows = npt.NDArray[np.int32]
 Odds = npt.NDArray[np.float64]
-State = dict[str, npt.NDArray[Any]]
 
 
 class Source(ABC):
@@ -225,10 +225,7 @@ class Mixture:
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from what `state` gave."""
         for place, source in enumerate(self._all()):
-            start = f"{place}/"
-            source.restore(
-                {name.removeprefix(start): state[name] for name in state if name.startswith(start)}
-            )
+            source.restore(under(f"{place}/", state))
 
     def _all(self) -> list[Source]:
         return [*(source for source, _ in self.sources), *([self.labels] if self.labels else [])]

@@ -11,10 +11,12 @@ import tensorflow as tf
 from tastemaker.features.batches import Window
 from tastemaker.features.schema import Encoded
 from tastemaker.model import kernels
+from tastemaker.model.checkpoint import under
 from tastemaker.model.head import Candidates, Head
 from tastemaker.model.history import QueryTower, feature_inputs
 from tastemaker.model.items import Items
 from tastemaker.model.losses import Loss
+from tastemaker.model.problem import unit
 from tastemaker.model.regularisers import gravity, spread
 from tastemaker.model.work import Work
 from tastemaker.recipe import LossRecipe
@@ -184,8 +186,7 @@ class Network(keras.Model):
     def answers(self, vectors: Floats) -> Floats:
         """(N, D + 1) what queries are multiplied with: `vectors` (N, D) as the loss sees them, and bias."""
         if self.recipe.kind == "info_nce":
-            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            vectors = vectors / np.maximum(lengths, 1e-12)
+            vectors = unit(vectors)
         scaled = vectors * np.exp(-self.log_temperature.numpy())
         return np.concatenate([scaled, self.items.tables["bias"].values], axis=1).astype(np.float32)
 
@@ -214,8 +215,7 @@ class Network(keras.Model):
             for n, variable in enumerate(variables):
                 variable.assign(state[f"{kind}/{n}"])
         for name, table in self.items.tables.items():
-            start = f"table/{name}/"
-            table.restore({key.removeprefix(start): state[key] for key in state if key.startswith(start)})
+            table.restore(under(f"table/{name}/", state))
 
 
 class _Step:

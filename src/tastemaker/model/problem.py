@@ -14,7 +14,9 @@ from tastemaker.hits import best
 from tastemaker.recipe import Recipe
 
 BLOCK = 512
-"""Users asked at once in a validation."""
+"""Users asked at once in a validation, at most."""
+MOST_SCORES = 1 << 27
+"""Scores of theirs held at once, 0.5 GB: of millions of items, fewer users are asked at once."""
 
 Floats = npt.NDArray[np.float32]
 Users = npt.NDArray[np.int32]
@@ -84,7 +86,7 @@ def ranking(problem: Problem, scale: Scale, answers: Floats, ask: Callable[[Wind
     """
 
     def top(history: Interactions, users: Users, k: int) -> Rows:
-        blocks = [_block(history, users[at : at + BLOCK], k) for at in range(0, len(users), BLOCK)]
+        blocks = [_block(history, users[part], k) for part in in_blocks(len(users), problem.items)]
         return np.concatenate(blocks) if blocks else np.zeros((0, k), np.int32)
 
     def _block(history: Interactions, users: Users, k: int) -> Rows:
@@ -93,6 +95,12 @@ def ranking(problem: Problem, scale: Scale, answers: Floats, ask: Callable[[Wind
         return best(scores, k, [history.of(int(user)) for user in users]).rows
 
     return top
+
+
+def in_blocks(queries: int, items: int) -> list[slice]:
+    """Parts of so many queries whose scores for all items can be held at once."""
+    step = max(1, min(BLOCK, MOST_SCORES // max(1, items)))
+    return [slice(at, at + step) for at in range(0, queries, step)]
 
 
 def unit(vectors: Floats) -> Floats:

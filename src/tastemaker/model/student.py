@@ -8,15 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.data.interactions import Interactions
+from tastemaker.errors import TrainingError
 from tastemaker.features.batches import Examples, Window
-from tastemaker.model.checkpoint import State
+from tastemaker.model.checkpoint import State, under
 from tastemaker.model.export import to_keras, to_litert
 from tastemaker.model.history import QueryTower
 from tastemaker.model.items import Items
 from tastemaker.model.losses import Loss, bpr, gbce, softmax, triplet
 from tastemaker.model.negatives import Mixture, Queue, Source, Streamed, Uniform, Weighted
 from tastemaker.model.network import Network
-from tastemaker.model.problem import Floats, Learned, Problem, Top, Users, ranking, unit
+from tastemaker.model.problem import Floats, Learned, Problem, Top, Users, in_blocks, ranking, unit
 from tastemaker.model.work import Bench, Work
 from tastemaker.recipe import NegativesRecipe
 
@@ -35,7 +36,7 @@ class Student:
     Args:
         problem: what is to be learnt.
         log: the training part.
-        examples: the same as examples.
+        examples: what can be learnt from it.
     """
 
     def __init__(self, problem: Problem, log: Interactions, examples: Examples) -> None:
@@ -78,6 +79,8 @@ class Student:
         labels: Source = Streamed(items) if recipe.odds == "streaming" else Weighted(often)
         self._hard: Weighted | None = Weighted(np.zeros(items)) if recipe.hard else None
         shown = self.problem.impressions
+        if recipe.seen_not_chosen and shown is None:
+            raise TrainingError("negatives.seen_not_chosen draws from impressions, and none are known.")
         sources: list[tuple[float, Source | None]] = [
             (recipe.uniform, Uniform(items)),
             (recipe.popularity, Weighted(often**recipe.alpha * (often > 0))),
@@ -105,12 +108,16 @@ class Student:
         rng = np.random.default_rng([self.problem.recipe.seed, epoch, 1])
         batch = self.examples.batch(rng.choice(self.examples.events, HARD_QUERIES), rng)
         inputs, answers = self._vectors()
-        scores = self._ask(inputs, batch.history, self.problem.people(batch.users)) @ answers.T
-        for query, user in enumerate(batch.users):
-            scores[query, self.log.of(int(user))] = -np.inf
-        each = min(HARD_EACH, scores.shape[1])
-        hardest = np.argpartition(-scores, each - 1, axis=1)[:, :each]
-        self._hard.weigh(np.bincount(hardest.ravel(), minlength=self.problem.items).astype(np.float64))
+        people, often = self.problem.people(batch.users), np.zeros(self.problem.items)
+        each = min(HARD_EACH, self.problem.items)
+        for part in in_blocks(HARD_QUERIES, self.problem.items):
+            window = Window(batch.history.rows[part], batch.history.values[part])
+            scores = self._ask(inputs, window, people[part]) @ answers.T
+            for query, user in enumerate(batch.users[part]):
+                scores[query, self.log.of(int(user))] = -np.inf
+            hardest = np.argpartition(-scores, each - 1, axis=1)[:, :each]
+            often += np.bincount(hardest.ravel(), minlength=self.problem.items)
+        self._hard.weigh(often)
 
     def state(self) -> State:
         mixture = {} if self._mixture is None else self._mixture.state()
@@ -119,10 +126,7 @@ class Student:
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         self.model.restore(state)
         if self._mixture is not None:
-            start = "mixture/"
-            self._mixture.restore(
-                {name.removeprefix(start): state[name] for name in state if name.startswith(start)}
-            )
+            self._mixture.restore(under("mixture/", state))
 
     # --- what comes of it -------------------------------------------------------------------
 
