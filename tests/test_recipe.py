@@ -115,6 +115,14 @@ def test_what_is_no_setting_is_refused_with_an_example(setting):
         ("history.epoch=3", "[history] has no key 'epoch'. Did you mean 'epochs'?"),
         ("histroy.epochs=3", "A recipe has no key 'histroy'. Did you mean 'history'?"),
         ("split.qqq=1", "[split] has no key 'qqq'. It knows strategy, test_share."),
+        (
+            "negatives.count=-3",
+            "negatives.count is -3: input should be 'all', 'auto' or a whole number from 0 up.",
+        ),
+        (
+            "negatives.count=many",
+            "negatives.count is 'many': input should be 'all', 'auto' or a whole number from 0 up.",
+        ),
         ("history.epochs=0", "history.epochs is 0: input should be greater than or equal to 1."),
         ("history.dropout=1", "history.dropout is 1: input should be less than 1."),
         (

@@ -13,7 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from tastemaker.errors import RecipeError
 
@@ -205,6 +206,14 @@ class NegativesRecipe(Table):
     """what people were shown and passed over: wants impressions"""
     odds: Literal["exact", "streaming"] = "exact"
     """of labels. exact: counted in the log. streaming: estimated as they come by"""
+
+    @field_validator("count", mode="before")
+    @classmethod
+    def _is_count(cls, value: Any) -> Any:
+        is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if not is_number and value not in ("all", "auto"):
+            raise PydanticCustomError("count", "Input should be 'all', 'auto' or a whole number from 0 up")
+        return value
 
 
 class EvaluationRecipe(Table):

@@ -163,6 +163,11 @@ def test_impressions_that_nobody_has_are_not_drawn_in_silence():
         learn(problem(negatives={"count": 8, "seen_not_chosen": 1.0}), WORLD.log, 1, stage="x", report=silent)
 
 
+def test_a_mixture_that_draws_nothing_is_refused_where_nothing_could_be_learnt():
+    with pytest.raises(TrainingError, match="draws nothing"):
+        learn(problem(negatives={"count": 0, "in_batch": False}), WORLD.log, 1, stage="x", report=silent)
+
+
 def test_with_other_features_or_strengths_a_checkpoint_is_not_gone_on_from(tmp_path):
     def trained(seed: int, weight: float = 1.0) -> np.ndarray:
         numbers = np.random.default_rng(seed).normal(size=(ITEMS, 2)).astype(np.float32)

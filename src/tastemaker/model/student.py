@@ -90,6 +90,9 @@ class Student:
         ]
         whole = sum(share for share, _ in sources) or 1.0
         kept = [(source, round(count * share / whole)) for share, source in sources if source and share]
+        drawn = recipe.in_batch or any(count for _, count in kept)
+        if not drawn and self.problem.recipe.loss.kind != "gbce":
+            raise TrainingError("[negatives] draws nothing, so there is nothing to tell the right item from.")
         return Mixture(kept, labels if recipe.in_batch else None)
 
     # --- what the loop asks for -------------------------------------------------------------
