@@ -23,6 +23,7 @@ from benchmarks.workloads import Workload
 from tastemaker.data.interactions import Interactions
 from tastemaker.features.batches import Examples, Scale
 from tastemaker.features.schema import Bag, Encoded, Field
+from tastemaker.model import kernels
 from tastemaker.model.fit import Tell
 from tastemaker.model.loop import Schedule, run
 from tastemaker.model.problem import Problem
@@ -37,6 +38,7 @@ def recipe_of(workload: Workload) -> Recipe:
         {
             "history": {
                 "encoder": "mean",
+                "tied": False,
                 "dim": workload.dim,
                 "hidden": workload.hidden[:-1],
                 "activation": "relu",
@@ -86,7 +88,7 @@ def main() -> None:
         in_order=True,
         recipe=recipe_of(workload),
     )
-    examples = Examples(log, workload.items, workload.length, Scale.fit(log.weights), in_order=True)
+    examples = Examples(log, workload.items, workload.length, Scale.fit(log.weights), True, kernels.cut)
     student = Student(problem, log, examples)
     able = examples.events
 

@@ -34,6 +34,7 @@ class Role(StrEnum):
     ITEM = "item"
     TIME = "time"
     WEIGHT = "weight"
+    OUTCOME = "outcome"
     IGNORED = "ignored"
 
 
@@ -75,6 +76,7 @@ class DataRecipe(Table):
     items: Path | None = None
     interactions: Path | None = None
     users: Path | None = None
+    impressions: Path | None = None
     columns: dict[str, ColumnChoice] = {}
     """by column name, of any of the files: `[data.columns."Release Date"]`"""
     max_rejected: float = Field(0.1, ge=0, le=1)
@@ -130,6 +132,9 @@ class HistoryRecipe(Table):
     """widths of the layers between the history and the query vector"""
     activation: Literal["gelu", "relu"] = "gelu"
     """of those layers"""
+    tied: bool = True
+    """whether an item in a history has the vector that it has as an answer; if not, one of its own, of its id
+    alone"""
     length: int = Field(50, ge=1)
     """newest events that the query tower sees"""
     encoder: Literal["recency", "mean"] = "recency"
@@ -203,7 +208,7 @@ class NegativesRecipe(Table):
     queue: float = Field(0.0, ge=0)
     """labels of the batches before"""
     seen_not_chosen: float = Field(0.0, ge=0)
-    """what people were shown and passed over: wants impressions"""
+    """what people were shown and passed over: wants a file of impressions, and a `count` that is drawn"""
     odds: Literal["exact", "streaming"] = "exact"
     """of labels. exact: counted in the log. streaming: estimated as they come by"""
 
@@ -272,7 +277,7 @@ def _read_toml(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise RecipeError(f"{path} is not valid TOML: {error}.") from None
     data = values.get("data")
     if isinstance(data, dict):
-        for key in ("items", "interactions", "users"):
+        for key in ("items", "interactions", "users", "impressions"):
             if isinstance(data.get(key), str):
                 data[key] = str(path.parent / data[key])
     base = values.pop("base", None)

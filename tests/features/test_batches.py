@@ -8,7 +8,7 @@ from hypothesis.strategies import booleans, floats, integers, lists
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
-from tastemaker.features.batches import Examples, Scale, query_windows, windows
+from tastemaker.features.batches import Examples, Scale, cut, query_windows
 
 ITEMS = 7
 Histories = lists(lists(integers(0, ITEMS - 1), max_size=9), min_size=1, max_size=5)
@@ -31,15 +31,15 @@ def examples(log: Interactions, length: int = 3, in_order: bool = True) -> Examp
 
 def test_a_window_is_newest_first_and_padded_behind():
     log = log_of([[5, 1, 4, 2], [6]])
-    seen = windows(log, np.array([3, 1, 0, 5]), np.array([0, 0, 0, 4]), 3, log.weights)
-    assert seen.rows.tolist() == [[4, 1, 5], [5, PAD, PAD], [PAD, PAD, PAD], [6, PAD, PAD]]
-    assert seen.values.tolist() == [[5, 2, 6], [6, 0, 0], [0, 0, 0], [7, 0, 0]]
-    assert (seen.rows.dtype, seen.values.dtype) == (np.int32, np.float32)
+    rows, values = cut(log.rows, log.weights, np.array([3, 1, 0, 5]), np.array([0, 0, 0, 4]), 3)
+    assert rows.tolist() == [[4, 1, 5], [5, PAD, PAD], [PAD, PAD, PAD], [6, PAD, PAD]]
+    assert values.tolist() == [[5, 2, 6], [6, 0, 0], [0, 0, 0], [7, 0, 0]]
+    assert (rows.dtype, values.dtype) == (np.int32, np.float32)
 
 
 def test_a_window_is_no_longer_than_asked():
     log = log_of([[5, 1, 4, 2]])
-    assert windows(log, np.array([4]), np.array([0]), 2, log.weights).rows.tolist() == [[2, 4]]
+    assert cut(log.rows, log.weights, np.array([4]), np.array([0]), 2)[0].tolist() == [[2, 4]]
 
 
 def test_in_the_padding_a_strength_is_0_even_where_0_is_not_the_mean():

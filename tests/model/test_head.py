@@ -34,10 +34,15 @@ def drawn(size: int, count: int = 70, seed: int = 0) -> tuple[np.ndarray, Candid
         bias=rng.normal(size=count).astype(np.float32),
         weights=weights.astype(np.float32),
         columns=columns,
-        known=np.argwhere(is_known).astype(np.int32),
+        known=np.nonzero(is_known)[1].astype(np.int32),
         starts=np.concatenate([[0], np.cumsum(is_known.sum(1))]).astype(np.int32),
     )
     return rng.normal(size=(size, DIM)).astype(np.float32), candidates
+
+
+def queries_of(candidates: Candidates) -> np.ndarray:
+    """(P,) whose each of `known` is."""
+    return np.repeat(np.arange(len(candidates.columns)), np.diff(candidates.starts))
 
 
 def by_autodiff(name: str, queries: np.ndarray, candidates: Candidates) -> tuple[float, list[np.ndarray]]:
@@ -46,7 +51,7 @@ def by_autodiff(name: str, queries: np.ndarray, candidates: Candidates) -> tuple
     given = [tf.Variable(part, dtype=tf.float64) for part in (queries, candidates.vectors, candidates.bias)]
     is_rival = np.ones((size, count), bool)
     is_rival[np.arange(size), candidates.columns] = False
-    is_rival[candidates.known[:, 0], candidates.known[:, 1]] = False
+    is_rival[queries_of(candidates), candidates.known] = False
     weights = tf.constant(is_rival * candidates.weights.astype(float))
     with tf.GradientTape() as tape:
         scores = tf.matmul(given[0], given[1], transpose_b=True) + given[2]
@@ -95,7 +100,7 @@ def test_a_head_keeps_nothing_of_the_batch_before(workers):
 def test_over_the_whole_catalogue_the_sampled_softmax_is_the_full_one():
     queries, candidates = drawn(40)
     everything = candidates._replace(
-        weights=np.ones(70, np.float32), known=np.zeros((0, 2), np.int32), starts=np.zeros(41, np.int32)
+        weights=np.ones(70, np.float32), known=np.zeros(0, np.int32), starts=np.zeros(41, np.int32)
     )
     given = [tf.constant(part) for part in (queries, candidates.vectors, candidates.bias)]
     with tf.GradientTape() as tape:
@@ -118,14 +123,14 @@ def test_folding_copies_of_a_candidate_together_changes_nothing(name):
     # Another copy of the own item, or of one that is known, is an accidental hit.
     is_rival = np.ones((30, 12), bool)
     is_rival[np.arange(30), folded.columns] = False
-    is_rival[folded.known[:, 0], folded.known[:, 1]] = False
+    is_rival[queries_of(folded), folded.known] = False
     struck = ~is_rival[:, items]
     listed = Candidates(
         vectors=folded.vectors[items],
         bias=folded.bias[items],
         weights=(1 / expected[items]).astype(np.float32),
         columns=folded.columns,
-        known=np.argwhere(struck).astype(np.int32),
+        known=np.nonzero(struck)[1].astype(np.int32),
         starts=np.concatenate([[0], np.cumsum(struck.sum(1))]).astype(np.int32),
     )
     assert (np.bincount(items) > 1).all()
@@ -160,7 +165,7 @@ def test_a_loss_of_ones_own_is_a_function_of_rows():
     scores = queries.astype(float) @ candidates.vectors.T + candidates.bias
     there = np.ones((300, 70))
     there[np.arange(300), candidates.columns] = 0
-    there[candidates.known[:, 0], candidates.known[:, 1]] = 0
+    there[queries_of(candidates), candidates.known] = 0
     into = there.copy()
     into[np.arange(300), candidates.columns] = -2
     assert float(graded.loss) == pytest.approx((into * scores).sum() / 300, rel=1e-4)

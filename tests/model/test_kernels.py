@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("numba")
 
+from tastemaker.features.batches import cut
 from tastemaker.model import kernels
 
 sizes = pytest.mark.parametrize(
@@ -66,3 +67,33 @@ def test_places_are_given_in_the_order_of_meeting_and_taken_back():
     assert kernels.placed(rows, place).tolist() == [[2, -1], [0, 1]]
     kernels.forget(place, found[:3])
     assert place.tolist() == [-1] * 6
+
+
+def test_windows_are_cut_as_in_serving():
+    rng = np.random.default_rng(5)
+    rows, strengths = rng.integers(0, 9, 30).astype(np.int32), rng.normal(size=30).astype(np.float32)
+    starts = np.repeat([0, 8, 8, 21], [8, 1, 12, 9])  # of the user of each event
+    ends = np.arange(30)
+    for length in (1, 5, 40):
+        wanted = cut(rows, strengths, ends, starts, length)
+        for found, right in zip(kernels.cut(rows, strengths, ends, starts, length), wanted, strict=True):
+            assert found.dtype == right.dtype
+            assert found.tolist() == right.tolist()
+
+
+def test_a_gathered_vector_is_its_row_and_its_features_and_so_is_the_gradient():
+    rng = np.random.default_rng(6)
+    values, more, slopes = (rng.normal(size=(n, 3)).astype(np.float32) for n in (5, 4, 3))
+    features = np.array([[0, -1], [2, 0], [-1, -1], [2, 2], [3, 1]], np.int32)
+    weights = rng.normal(size=(5, 2)).astype(np.float32)
+    rows, keep = np.array([3, 1, 2], np.int32), np.array([1, 0, 1], np.float32)
+    counts = np.zeros((5, 4))  # how much of each feature is in each item
+    for item, at in np.argwhere(features >= 0):
+        counts[item, features[item, at]] += weights[item, at]
+    found = kernels.gathered(values, rows, keep, more, features, weights)
+    assert found == pytest.approx(keep[:, None] * values[rows] + counts[rows] @ more, rel=1e-5)
+    place, met, into = np.full(4, -1, np.int32), np.zeros(4, np.int32), np.full((4, 3), 7, np.float32)
+    count = kernels.gathered_back(slopes, rows, features, weights, place, met, into)
+    assert met[:count].tolist() == [2, 0]  # those of items 3 and 1, as they are met
+    assert into[:count] == pytest.approx((counts[rows].T @ slopes)[[2, 0]], rel=1e-5)
+    assert place.tolist() == [1, -1, 0, -1]

@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("numba")
 
-from tastemaker.model.losses import NEVER, Loss, bpr, exp32, gbce, softmax, triplet
+from tastemaker.model.compiled import exp32
+from tastemaker.model.losses import NEVER, Loss, bpr, gbce, softmax, triplet
 
 MARGIN, BETA = 0.7, 0.4
 LOSSES = {

@@ -55,7 +55,13 @@ def features(rng: np.random.Generator) -> tuple[Encoded, dict[int, dict[int, flo
     return Encoded(fields, tuple(bags), rng.normal(size=(ITEMS, 1)).astype(np.float32)), by_item
 
 
-def world(seed: int, sampled: bool = True, in_batch: bool = True, known: np.ndarray | None = None) -> World:
+def world(
+    seed: int,
+    sampled: bool = True,
+    in_batch: bool = True,
+    known: np.ndarray | None = None,
+    tied: bool = True,
+) -> World:
     """Six people; the first touched nothing, the last everything, and everybody does some things twice."""
     rng = np.random.default_rng(seed)
     touched = {user: rng.integers(0, ITEMS, 3 * user).tolist() for user in range(PEOPLE - 1)}
@@ -69,7 +75,7 @@ def world(seed: int, sampled: bool = True, in_batch: bool = True, known: np.ndar
     mixture = Remembering(sources, labels if in_batch else None)
     encoded, by_item = features(rng)
     known = np.ones(ITEMS, np.float32) if known is None else known
-    items = Items(known, 2, encoded, 0.5, "adagrad", np.random.default_rng(seed))
+    items = Items(known, 2, encoded, 0.5, "adagrad", np.random.default_rng(seed), tied)
     bench = Bench(items, log, mixture if sampled else None)
     return World({user: set(rows) for user, rows in touched.items()}, often, by_item, bench, mixture)
 
@@ -113,9 +119,7 @@ def assert_laid_out(world: World, given: Batch, work: Work, candidates: set[int]
         history = given.history.rows[b].tolist()
         assert work.places[b].tolist() == [-1 if row == PAD else place[row] for row in history]
         assert work.columns[b] == place[label] < work.candidates
-        pairs = work.known[work.starts[b] : work.starts[b + 1]].tolist()
-        assert all(query == b for query, _ in pairs)
-        struck = [rows[at] for _, at in pairs]
+        struck = [rows[at] for at in work.known[work.starts[b] : work.starts[b + 1]]]
         assert sorted(struck) == sorted((world.touched[user] & candidates) - {label})
     assert work.starts[-1] == len(work.known)
     assert work.values.tolist() == given.history.values.tolist()
@@ -167,7 +171,7 @@ def test_all_that_a_user_touched_is_no_rival_and_the_label_is_no_exception_to_it
     # The first of the six touched nothing; the last touched everything, so only the label is left.
     assert counts == [0, *[work.candidates - 1] * 3, 0, *[work.candidates - 1] * 3]
     for b in range(8):
-        assert work.columns[b] not in work.known[work.starts[b] : work.starts[b + 1], 1]
+        assert work.columns[b] not in work.known[work.starts[b] : work.starts[b + 1]]
 
 
 @pytest.mark.parametrize("sampled", [True, False])
@@ -176,13 +180,25 @@ def test_an_item_that_stands_only_in_a_history_is_no_candidate(sampled):
     work = lay_out(planted, batch(4))
     behind = work.places.max() >= work.candidates
     assert behind == sampled
-    assert (work.known[:, 1] < work.candidates).all()
+    assert (work.known < work.candidates).all()
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_a_history_with_vectors_of_its_own_has_places_of_its_own(sampled):
+    planted = world(8, sampled, tied=False)
+    for step in (1, 2):
+        given = batch(step)
+        work = lay_out(planted, given, step)
+        assert len(work.chosen.rows) == work.candidates
+        there = given.history.rows != PAD
+        assert (work.places >= 0).tolist() == there.tolist()
+        assert work.past[work.places[there]].tolist() == given.history.rows[there].tolist()
+        assert sorted(work.past) == sorted(set(given.history.rows[there]))
 
 
 def as_lists(work: Work) -> list:
-    return [part.tolist() for part in (*work.chosen, *(work._replace(chosen=0, candidates=0))[2:])] + [
-        work.candidates
-    ]
+    parts = [*work.chosen, *work._replace(chosen=0, candidates=0)[2:]]
+    return [None if part is None else part.tolist() for part in parts] + [work.candidates]
 
 
 @pytest.mark.parametrize("sampled", [True, False])
@@ -208,15 +224,19 @@ def test_what_was_laid_out_stays_as_it_is_while_the_next_is_laid_out(sampled):
 
 
 @pytest.mark.parametrize("sampled", [True, False])
-def test_features_of_the_chosen_are_those_of_their_metadata(sampled):
+def test_vectors_of_the_chosen_are_those_of_their_metadata_and_ids_are_left_out(sampled):
     known = (EVERYTHING % 3 != 0).astype(np.float32)
     planted = world(7, sampled, known=known)
+    items = planted.bench.items
+    ids, features, numbers = (items.tables[name].values for name in ("ids", "features", "numbers"))
     kept = []
     for step in range(40):
         chosen = lay_out(planted, batch(step), step).chosen
+        found = items.vectors(chosen)
         for at, row in enumerate(chosen.rows.tolist()):
-            pairs = zip(chosen.features[at].tolist(), chosen.weights[at].tolist(), strict=True)
-            assert {feature: weight for feature, weight in pairs if feature >= 0} == planted.features[row]
+            wanted = chosen.keep[at] * ids[row] + items.encoded.dense[row] @ numbers[:-1] + numbers[-1]
+            wanted += sum(weight * features[feature] for feature, weight in planted.features[row].items())
+            assert found[at] == pytest.approx(wanted, rel=1e-4, abs=1e-6)
             kept.append((row % 3 != 0, float(chosen.keep[at])))
     # An id that was never a label says nothing; of the others, half are left out.
     assert {keep for is_known, keep in kept if not is_known} == {0}

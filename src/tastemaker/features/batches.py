@@ -4,6 +4,7 @@ A window holds a user's newest events before one moment, newest first, so that p
 means "just now". Everything is cut lazily from the log's own arrays; nothing is copied per example.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -53,32 +54,29 @@ class Scale:
         return ((shown - self.mean) / self.deviation).astype(np.float32)
 
 
-def windows(log: Interactions, ends: Events, starts: Events, length: int, strengths: Floats) -> Window:
-    """The `length` newest of the events `[start, end)` of each query.
+def cut(rows: Rows, strengths: Floats, ends: Events, starts: Events, length: int) -> tuple[Rows, Floats]:
+    """The `length` newest of the events `[start, end)` of each query, as the arrays of a `Window`.
 
     Args:
-        log: the events.
+        rows, strengths: (E,) of a log.
         ends: (B,) positions in the log; the event at `end` itself is not seen.
         starts: (B,) first position that belongs to the same user.
         length: T.
-        strengths: (E,) of the log's events, as `Scale` standardises them.
     """
     at = ends[:, None] - 1 - np.arange(length)  # (B, T)
     is_event = at >= starts[:, None]
-    if not log.size:
-        return Window(np.full(at.shape, PAD, np.int32), np.zeros(at.shape, np.float32))
+    if not len(rows):
+        return np.full(at.shape, PAD, np.int32), np.zeros(at.shape, np.float32)
     at *= is_event  # elsewhere any event will do: it isn't looked at
-    rows = np.where(is_event, log.rows[at], np.int32(PAD))
-    return Window(rows, strengths[at] * is_event)
+    return np.where(is_event, rows[at], np.int32(PAD)), strengths[at] * is_event
 
 
 def query_windows(log: Interactions, users: npt.NDArray[np.int32], length: int, scale: Scale) -> Window:
     """What is known of `users` (B,) now: all they did, newest first."""
     # Of a large log and a few people, only theirs are standardised.
     starts, ends = log.offsets[users], log.offsets[users + 1]
-    window = windows(log, ends, starts, length, log.weights)
-    values = np.where(window.rows != PAD, scale.apply(window.values), np.float32(0))
-    return Window(window.rows, values)
+    rows, strengths = cut(log.rows, log.weights, ends, starts, length)
+    return Window(rows, np.where(rows != PAD, scale.apply(strengths), np.float32(0)))
 
 
 class Batch(NamedTuple):
@@ -105,6 +103,7 @@ class Examples:
         scale: for strengths.
         in_order: whether the history is what came *before* the label. If not, it is everything else
             of the same user, a random T of it.
+        cut: what cuts windows; training has a faster one.
     """
 
     log: Interactions
@@ -112,6 +111,7 @@ class Examples:
     length: int
     scale: Scale
     in_order: bool
+    cut: Callable[[Rows, Floats, Events, Events, int], tuple[Rows, Floats]] = cut
 
     @cached_property
     def _strengths(self) -> Floats:
@@ -133,7 +133,7 @@ class Examples:
         users = self.log.users[labels]
         starts, stops = self.log.offsets[users], self.log.offsets[users + 1]
         if self.in_order:
-            history = windows(self.log, labels, starts, self.length, self._strengths)
+            history = Window(*self.cut(self.log.rows, self._strengths, labels, starts, self.length))
         else:
             history = self._others(labels, starts, stops, rng)
         return Batch(history, self.log.rows[labels], users)

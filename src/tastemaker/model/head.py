@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import blas
 
 from tastemaker.model import kernels
-from tastemaker.model.kernels import Floats, Ints
+from tastemaker.model.compiled import Floats, Ints
 from tastemaker.model.losses import NEVER, Loss
 
 ROWS = 256
@@ -34,7 +34,7 @@ class Candidates(NamedTuple):
     bias: (C,) added to each score.
     weights: (C,) how many items of the catalogue each stands for; 1 where all are there.
     columns: (B,) int32, where each query's own item stands.
-    known: (P, 2) int32 query and candidate that is no negative for it, by query.
+    known: (P,) int32 candidates that are no negatives for a query, by query.
     starts: (B + 1,) int32, where each query's `known` begin.
     """
 

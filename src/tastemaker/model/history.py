@@ -49,6 +49,11 @@ class RecencyBags(layers.Layer):
         power = keras.initializers.Constant(0.0 if self.in_order else 0.5)
         self.power = self.add_weight(shape=(), initializer=power, trainable=not self.in_order, name="power")
 
+    @property
+    def knobs(self) -> list[Any]:
+        """What the weights are made with: position (H, T), slope (H,), power ()."""
+        return [self.position, self.slope, self.power]
+
     def weights_of(self, present: Any, value: Any) -> Any:
         """(B, T) 1 or 0, (B, T) → (B, H, T), what each event counts; zeros where nothing is present."""
         logits = self.position[None] + self.slope[None, :, None] * value[:, None, :]
@@ -70,6 +75,9 @@ class RecencyBags(layers.Layer):
 @register
 class MeanBag(layers.Layer):
     """The plain mean of a history, every event alike; nothing to learn."""
+
+    def build(self, history: Sequence[int | None], *_: Any) -> None:
+        self.knobs = [np.zeros((1, int(history[1] or 0)), np.float32), np.zeros(1, np.float32), 0.0]
 
     def weights_of(self, present: Any, value: Any) -> Any:
         """(B, T) 1 or 0, (B, T) → (B, 1, T)."""

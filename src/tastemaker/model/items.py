@@ -25,14 +25,10 @@ class Chosen(NamedTuple):
 
     rows: (U,) int32, distinct.
     keep: (U,) 0 where the id has nothing to say, or is left out of this step.
-    features: (U, L) int32 rows of the feature table, −1 in the padding.
-    weights: (U, L) of them.
     """
 
     rows: Rows
     keep: Floats
-    features: Rows
-    weights: Floats
 
 
 class Items:
@@ -46,10 +42,11 @@ class Items:
         id_dropout: share of items whose id is left out of a step, so that metadata learns to stand alone.
         optimizer: of the tables.
         rng: for where they start.
+        tied: whether an item in a history has the vector that it has as an answer, or one of its own.
 
     Attributes:
         tables: `ids` (N, D) and `bias` (N, 1); with features `features` (F, D), and with numbers
-            `numbers` (M + 1, D), a row a number and one that is always added.
+            `numbers` (M + 1, D), a row a number and one that is always added. `past` (N, D) if not tied.
     """
 
     def __init__(
@@ -60,8 +57,9 @@ class Items:
         id_dropout: float,
         optimizer: Optimizer,
         rng: np.random.Generator,
+        tied: bool = True,
     ) -> None:
-        self.known, self.dim, self.encoded = known, dim, encoded
+        self.known, self.dim, self.encoded, self.tied = known, dim, encoded, tied
         self.id_dropout = id_dropout if encoded is not None else 0.0
         self.tables = {
             "ids": Table(_started(rng, len(known), dim), optimizer),
@@ -73,21 +71,24 @@ class Items:
             self.tables["features"] = Table(_started(rng, encoded.table_size, dim), optimizer)
             self._place = np.full(encoded.table_size, -1, np.int32)
             self._found = np.empty(encoded.table_size, np.int32)
+            self._slopes = np.empty((encoded.table_size, dim), np.float32)
         if self._numbers.shape[1]:
             self.tables["numbers"] = Table(_started(rng, self._numbers.shape[1] + 1, dim), optimizer)
+        if not tied:
+            self.tables["past"] = Table(_started(rng, len(known), dim) * known[:, None], optimizer)
 
     def choose(self, rows: Rows, rng: np.random.Generator | None = None) -> Chosen:
         """Distinct `rows` (U,) for a step; with `rng`, some ids are left out."""
         keep = self.known[rows]
         if rng is not None and self.id_dropout:
             keep = keep * (rng.random(len(rows), np.float32) >= self.id_dropout)
-        return Chosen(rows, keep, self._features[rows], self._weights[rows])
+        return Chosen(rows, keep)
 
     def vectors(self, chosen: Chosen) -> Floats:
         """(U, D) as the tables stand."""
         ids = self.tables["ids"].values
         features = self.tables["features"].values if "features" in self.tables else ids[:0]
-        out = kernels.gathered(ids, chosen.rows, chosen.keep, features, chosen.features, chosen.weights)
+        out = kernels.gathered(ids, chosen.rows, chosen.keep, features, self._features, self._weights)
         if "numbers" in self.tables:
             kernel = self.tables["numbers"].values
             out += self._numbers[chosen.rows] @ kernel[:-1] + kernel[-1]
@@ -96,19 +97,21 @@ class Items:
     def update(self, chosen: Chosen, slopes: Floats, rate: float) -> None:
         """One step down the gradient in the vectors, `slopes` (U, D)."""
         if "features" in self.tables:
-            count = kernels.distinct(chosen.features.ravel(), self._place, self._found, 0)
-            rows = self._found[:count].copy()
-            into = np.zeros((count, self.dim), np.float32)
-            places = kernels.placed(chosen.features, self._place)
-            kernels.bag_to_vectors(slopes[:, None], places, chosen.weights[:, None], into)
-            kernels.forget(self._place, rows)
-            self.tables["features"].update(rows, into, rate)
+            count = kernels.gathered_back(
+                slopes, chosen.rows, self._features, self._weights, self._place, self._found, self._slopes
+            )
+            self.tables["features"].update(self._found[:count], self._slopes[:count], rate)
+            kernels.forget(self._place, self._found[:count])
         if "numbers" in self.tables:
             into = np.concatenate([self._numbers[chosen.rows].T @ slopes, slopes.sum(0, keepdims=True)])
             self.tables["numbers"].update(np.arange(len(into), dtype=np.int32), into, rate)
         kept = chosen.keep > 0
         rows, own = (chosen.rows, slopes) if kept.all() else (chosen.rows[kept], slopes[kept])
         self.tables["ids"].update(rows, own, rate)
+
+    def inputs(self, vectors: Floats) -> Floats:
+        """(N, D) what histories are made of; `vectors` is `everything()`."""
+        return vectors if self.tied else self.tables["past"].values
 
     def everything(self) -> Floats:
         """(N, D) vectors as they stand."""

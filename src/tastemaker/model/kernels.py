@@ -4,59 +4,79 @@ Each is one pass over its data on one core, and gives the same result every time
 of their own before the innermost loop: only then does the compiler see that their numbers lie side by side.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
-Function = TypeVar("Function", bound=Callable[..., Any])
-LOOSE = {"reassoc", "contract", "arcp", "afn", "nsz"}
-"""Sums in any order: the compiler chooses one, the same every time. NaN and infinity stay what they are."""
-
-
-def compiled(function: Function) -> Function:
-    """Sums keep their order."""
-    made: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
-    return cast(Function, made)
-
-
-def reordered(function: Function) -> Function:
-    """Sums of a row don't, so that they are done sixteen numbers at a time."""
-    made: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath=LOOSE)(function)
-    return cast(Function, made)
-
-
-def inlined(function: Function) -> Function:
-    """For use in a loop of those."""
-    made: Any = njit(inline="always", fastmath=LOOSE)(function)
-    return cast(Function, made)
+from tastemaker.model.compiled import Floats, Ints, Longs, compiled, exp32, reordered
 
 
 @compiled
-def gathered(values: Floats, rows: Ints, keep: Floats, more: Floats, places: Ints, weights: Floats) -> Floats:
-    """(U, D) keep[n] × values[rows[n]] + Σ_l weights[n, l] × more[places[n, l]].
+def cut(rows: Ints, strengths: Floats, ends: Longs, starts: Longs, length: int) -> tuple[Ints, Floats]:
+    """As `features.batches.cut`, in one pass."""
+    out, values = np.full((len(ends), length), -1, np.int32), np.zeros((len(ends), length), np.float32)
+    for b in range(len(ends)):
+        for t in range(min(length, ends[b] - starts[b])):
+            out[b, t] = rows[ends[b] - 1 - t]
+            values[b, t] = strengths[ends[b] - 1 - t]
+    return out, values
+
+
+@compiled
+def gathered(
+    values: Floats, rows: Ints, keep: Floats, more: Floats, features: Ints, weights: Floats
+) -> Floats:
+    """(U, D) keep[n] × values[rows[n]] + Σ_l weights[rows[n], l] × more[features[rows[n], l]].
 
     Args:
         values: (N, D); rows, keep: (U,).
-        more: (F, D); places: (U, L), −1 in the padding; weights: (U, L).
+        more: (F, D); features: (N, L), −1 in the padding; weights: (N, L).
     """
     dim = values.shape[1]
     out = np.empty((len(rows), dim), np.float32)
     for n in range(len(rows)):
-        target, source, share = out[n], values[rows[n]], keep[n]
+        row = rows[n]
+        target, source, share = out[n], values[row], keep[n]
         for d in range(dim):
             target[d] = source[d] * share
-        for at in range(places.shape[1]):
-            if places[n, at] < 0:
+        for at in range(features.shape[1]):
+            if features[row, at] < 0:
                 continue
-            source, share = more[places[n, at]], weights[n, at]
+            source, share = more[features[row, at]], weights[row, at]
             for d in range(dim):
                 target[d] += share * source[d]
     return out
+
+
+@compiled
+def gathered_back(
+    slopes: Floats, rows: Ints, features: Ints, weights: Floats, place: Ints, found: Ints, into: Floats
+) -> int:
+    """The gradient of `gathered` in those of `more` that it read.
+
+    Args:
+        slopes: (U, D); rows: (U,).
+        features, weights: (N, L).
+        place: (F,) all −1; filled as by `distinct`.
+        found: (F,) the features by place; filled.
+        into: (F, D) their gradients by place; written over.
+    Returns: how many there are.
+    """
+    count = 0
+    for n in range(len(rows)):
+        slope = slopes[n]
+        for at in range(features.shape[1]):
+            feature = features[rows[n], at]
+            if feature < 0:
+                continue
+            if place[feature] < 0:
+                place[feature] = count
+                found[count] = feature
+                into[count] = 0
+                count += 1
+            target, weight = into[place[feature]], weights[rows[n], at]
+            for d in range(len(slope)):
+                target[d] += weight * slope[d]
+    return count
 
 
 @compiled
@@ -148,6 +168,72 @@ def bag_to_weights(slopes: Floats, vectors: Floats, places: Ints) -> Floats:
 
 
 @reordered
+def recency_weights(places: Ints, values: Floats, position: Floats, slope: Floats, power: float) -> Floats:
+    """What each event counts: softmax over t of position[h, t] + slope[h] × values[b, t], times n^power.
+
+    Args:
+        places: (B, T), −1 in the padding, which counts nothing; n are there.
+        values: (B, T); position: (H, T); slope: (H,).
+    Returns: (B, H, T).
+    """
+    queries, length = places.shape
+    out = np.zeros((queries, len(slope), length), np.float32)
+    for b in range(queries):
+        there = np.float32(0)
+        for t in range(length):
+            there += np.float32(places[b, t] >= 0)
+        if there == 0:
+            continue
+        whole = there ** np.float32(power)
+        for h in range(len(slope)):
+            row, highest, total = out[b, h], np.float32(-np.inf), np.float32(0)
+            for t in range(length):
+                row[t] = position[h, t] + slope[h] * values[b, t]
+                if places[b, t] >= 0:
+                    highest = max(highest, row[t])
+            for t in range(length):
+                row[t] = exp32(row[t] - highest) if places[b, t] >= 0 else np.float32(0)
+                total += row[t]
+            for t in range(length):
+                row[t] *= whole / total
+    return out
+
+
+@reordered
+def recency_weights_back(
+    slopes: Floats, weights: Floats, places: Ints, values: Floats
+) -> tuple[Floats, Floats, np.float32]:
+    """The gradients of `recency_weights` in position, slope and power.
+
+    Args:
+        slopes, weights: (B, H, T), the gradient in the weights and the weights.
+        places, values: (B, T).
+    Returns: (H, T), (H,) and one number.
+    """
+    queries, heads, length = weights.shape
+    into, into_slope = np.zeros((heads, length), np.float32), np.zeros(heads, np.float32)
+    into_power = np.float32(0)
+    for b in range(queries):
+        there = np.float32(0)
+        for t in range(length):
+            there += np.float32(places[b, t] >= 0)
+        if there == 0:
+            continue
+        for h in range(heads):
+            row, slope, target = weights[b, h], slopes[b, h], into[h]
+            whole, drawn = np.float32(0), np.float32(0)
+            for t in range(length):
+                whole += row[t]
+                drawn += row[t] * slope[t]
+            into_power += drawn * np.log(there)
+            for t in range(length):
+                step = row[t] * (slope[t] - drawn / whole)
+                target[t] += step
+                into_slope[h] += step * values[b, t]
+    return into, into_slope, into_power
+
+
+@reordered
 def adagrad_rows(
     values: Floats, squares: Floats, rows: Ints, slopes: Floats, rate: float, epsilon: float
 ) -> None:
@@ -200,16 +286,16 @@ def adam_rows(
 
 
 @compiled
-def strike(scores: Floats, pairs: Ints, starts: Ints, first: int, never: float) -> None:
+def strike(scores: Floats, known: Ints, starts: Ints, first: int, never: float) -> None:
     """Put `never` at the candidates that are none for a query.
 
     Args:
         scores: (b, C) of the queries from number `first` on.
-        pairs, starts: of all queries, as `known_places` gives them.
+        known, starts: of all queries, as `known_places` gives them.
     """
     for b in range(len(scores)):
         for at in range(starts[first + b], starts[first + b + 1]):
-            scores[b, pairs[at, 1]] = never
+            scores[b, known[at]] = never
 
 
 @compiled
@@ -230,7 +316,7 @@ def add_own(into: Floats, bias_into: Floats, columns: Ints, slopes: Floats, quer
 
 @compiled
 def known_places(
-    offsets: npt.NDArray[np.int64], rows: Ints, users: Ints, labels: Ints, place: Ints, candidates: int
+    offsets: Longs, rows: Ints, users: Ints, labels: Ints, place: Ints, candidates: int
 ) -> tuple[Ints, Ints]:
     """Which candidates a user has touched: no negatives for that user.
 
@@ -239,24 +325,24 @@ def known_places(
         users: (B,) whose.
         labels: (B,) rows that are left out, being what should be found.
         place: (N,) as from `distinct`; a candidate has a place below `candidates`.
-    Returns: (P, 2) query number and place, by query; (B + 1,) where each query's begin.
+    Returns: (P,) places, by query; (B + 1,) where each query's begin.
     """
-    total = 0
+    total = 1
     for user in users:
         total += offsets[user + 1] - offsets[user]
-    pairs = np.empty((total, 2), np.int32)
+    known = np.empty(total, np.int32)
     starts = np.zeros(len(users) + 1, np.int32)
-    count = 0
+    count, most = np.uintp(0), np.uint32(candidates)
     for b in range(len(users)):
-        for event in range(offsets[users[b]], offsets[users[b] + 1]):
-            row = rows[event]
-            at = place[row]
-            if 0 <= at < candidates and row != labels[b]:
-                pairs[count, 0] = b
-                pairs[count, 1] = at
-                count += 1
+        label = labels[b]
+        # Each is written down, and counted if it holds: nobody can foretell that branch. Numbers without
+        # a sign, because an index that might be negative costs as much again.
+        for row in rows[offsets[users[b]] : offsets[users[b] + 1]]:
+            at = place[np.uint32(row)]
+            known[count] = at
+            count += np.uintp((np.uint32(at) < most) & (row != label))
         starts[b + 1] = count
-    return pairs[:count], starts
+    return known[:count], starts
 
 
 @compiled

@@ -17,7 +17,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.errors import TrainingError
 from tastemaker.features.batches import Examples, Scale
 from tastemaker.features.schema import Encoded
-from tastemaker.model import memory
+from tastemaker.model import kernels, memory
 from tastemaker.model.checkpoint import Checkpoint
 from tastemaker.model.export import to_keras, to_litert
 from tastemaker.model.fit import Batches, StopByRanking, Tell, fit
@@ -56,7 +56,7 @@ def learn(
     tf.config.experimental.enable_op_determinism()
     recipe = problem.recipe.history
     scale = Scale.fit(log.weights)
-    examples = Examples(log, problem.items, recipe.length, scale, problem.in_order)
+    examples = Examples(log, problem.items, recipe.length, scale, problem.in_order, kernels.cut)
     if not len(examples.events):
         raise TrainingError(
             "There is nothing to learn from: nobody in the log did two different things. Train on the "

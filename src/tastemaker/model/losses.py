@@ -8,11 +8,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from tastemaker.model.kernels import Floats, compiled, inlined, reordered
+from tastemaker.model.compiled import Floats, compiled, exp32, inlined, reordered
 
 NEVER = -1e9
 """Score of a candidate that is no candidate."""
@@ -55,41 +52,6 @@ def _raised(row: Floats, bias: Floats) -> Any:
     for lane in range(64):
         top = highest[lane] if highest[lane] > top else top
     return top
-
-
-def _as_float(_context: Any, _whole: Any) -> Any:
-    """An int32 read as the float32 of the same bits."""
-
-    def generate(_: Any, builder: Any, __: Any, values: Any) -> Any:
-        return builder.bitcast(values[0], ir.FloatType())
-
-    return types.float32(types.int32), generate
-
-
-_same_bits: Any = intrinsic(_as_float)
-
-
-@inlined
-def exp32(x: np.float32) -> Any:
-    """e^x for float32, to about 1e-7 of its size; 0.0 for x below −87.5 and e^88 above 88.
-
-    NumPy's and C's own aren't vectorised inside a compiled loop. With n the nearest whole number to
-    x / ln 2 it is 2^n × e^r, r = x − n ln 2, and a polynomial for e^r (Cephes, expf).
-    """
-    bounded = min(max(x, np.float32(-87.5)), np.float32(88.0))
-    n = np.floor(bounded * np.float32(1.44269504) + np.float32(0.5))
-    # ln 2 in two parts, the first of few digits, so that nothing is lost.
-    r = bounded - n * np.float32(0.693359375) - n * np.float32(-2.12194440e-4)
-    p = np.float32(1.9875691500e-4)
-    p = p * r + np.float32(1.3981999507e-3)
-    p = p * r + np.float32(8.3334519073e-3)
-    p = p * r + np.float32(4.1665795894e-2)
-    p = p * r + np.float32(1.6666665459e-1)
-    p = p * r + np.float32(5.0000001201e-1)
-    p = p * r * r + r + np.float32(1)
-    power: Any = _same_bits(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
-    # x − x is NaN where x is none, and 0 elsewhere: training that has gone astray must not look well.
-    return (np.float32(0) if x < np.float32(-87.5) else p * power) + (x - x)
 
 
 @reordered

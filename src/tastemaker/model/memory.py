@@ -22,7 +22,7 @@ def bytes_needed(problem: Problem, candidates: int | None, has_validation: bool)
     recipe = problem.recipe.history
     features = problem.item_features
     words = features.table_size if features is not None and features.fields else 0
-    rows = problem.items + words
+    rows = problem.items * (1 if recipe.tied else 2) + words
     tables = Table.bytes_needed(rows, recipe.dim, recipe.optimizer)
     best = 4 * rows * recipe.dim if has_validation else 0
     inputs = 0

@@ -68,39 +68,41 @@ class Network(keras.Model):
         kinds = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad}
         self.tower_optimizer: Any = kinds[optimizer](learning_rate)
         self.tower_optimizer.build(self.trainable_variables)
-        shape = (None, tower.length)
         self._learn = tf.function(
             self._forward_and_back,
             input_signature=[
-                tf.TensorSpec(shape, tf.float32),
-                tf.TensorSpec(shape, tf.float32),
+                tf.TensorSpec((None, tower.heads, tower.dim), tf.float32),
                 tf.TensorSpec((None,), tf.int32),
             ],
         ).get_concrete_function()
 
     def learn(self, work: Work) -> float:
         """One step down the gradient. Returns the loss before it."""
-        self._step = step = _Step(work, self.items.vectors(work.chosen))
-        present = tf.constant(work.places >= 0, tf.float32)
-        loss = self._learn(present, tf.constant(work.values), tf.constant(work.users))
+        self._step = step = _Step(work, self.items, self.bags)
+        # In this thread, one operation after the other: a small graph gains nothing from handing them around.
+        with tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"):
+            loss, slopes = self._learn(tf.constant(step.bags), tf.constant(work.users))
+        step.back(slopes.numpy())
         self.items.update(work.chosen, step.slopes, self.learning_rate)
+        if work.past is not None:
+            self.items.tables["past"].update(work.past, step.past_slopes, self.learning_rate)
         if self.recipe.kind != "info_nce":  # which compares directions, and nothing else
             candidates = work.chosen.rows[: work.candidates]
             self.items.tables["bias"].update(candidates, step.bias_slopes[:, None], self.learning_rate)
         return float(loss)
 
-    def _forward_and_back(self, present: Any, values: Any, users: Any) -> Any:
+    def _forward_and_back(self, bags: Any, users: Any) -> Any:
+        """The loss and its gradient in the bags."""
         with tf.GradientTape() as tape:
-            weights = self.bags.weights_of(present, values)
-            tape.watch(weights)  # for the gradient in the vectors, even where no weight can learn
-            queries = self._after(self._bag(weights), users, training=True)
+            tape.watch(bags)
+            queries = self._after(self._bagged(bags), users, training=True)
             if self.recipe.kind == "info_nce":
                 queries = tf.math.l2_normalize(queries, 1)
             loss = self._loss(queries * tf.exp(-self.log_temperature))
         variables = self.trainable_variables
-        slopes = tape.gradient(loss, [weights, *variables], unconnected_gradients="zero")
+        slopes = tape.gradient(loss, [bags, *variables], unconnected_gradients="zero")
         self.tower_optimizer.apply(slopes[1:], variables)
-        return loss
+        return loss, slopes[0]
 
     def _after(self, bags: Any, users: Any, training: bool) -> Any:
         inputs = {"bags": bags}
@@ -108,30 +110,25 @@ class Network(keras.Model):
             inputs[f"user_{name}"] = tf.gather(array, users)
         return self.after_bags(inputs, training=training)
 
-    def _bag(self, weights: Any) -> Any:
-        """Sums of the histories' vectors, (B, H, T) → (B, H, D).
-
-        A gather would write every vector out B × T times, and its gradient would read them all again.
-        """
+    def _bagged(self, bags: Any) -> Any:
+        """The bags as they came in, with what they have learnt by as a part of the graph."""
+        knobs = self.bags.knobs
+        if not self.bags.trainable_variables:
+            return bags
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def summed(weights: Any) -> Any:
-            sums = tf.numpy_function(lambda weights: self._step.bag(weights), [weights], tf.float32)
-            sums.set_shape((None, self.heads, self.items.dim))
-
+        def bagged(bags: Any, *knobs: Any) -> Any:
             def gradient(slopes: Any) -> Any:
-                learns = bool(self.bags.trainable_variables)
-                into = tf.numpy_function(
-                    lambda slopes, weights: self._step.bag_back(slopes, weights, learns),
-                    [slopes, weights],
-                    tf.float32,
+                found = tf.numpy_function(
+                    lambda slopes: self._step.into_knobs(slopes), [slopes], [tf.float32] * len(knobs)
                 )
-                into.set_shape(weights.shape)
-                return into
+                for slope, knob in zip(found, knobs, strict=True):
+                    slope.set_shape(knob.shape)
+                return slopes, *found
 
-            return sums, gradient
+            return tf.identity(bags), gradient
 
-        return summed(weights)
+        return bagged(bags, *(tf.convert_to_tensor(knob) for knob in knobs))
 
     def _loss(self, queries: Any) -> Any:
         """The mean loss of queries (B, D) against the candidates."""
@@ -178,9 +175,8 @@ class Network(keras.Model):
             window: histories as rows.
             users: (B,) rows of the user features.
         """
-        present = tf.constant(window.rows >= 0, tf.float32)
-        weights = self.bags.weights_of(present, tf.constant(window.values))
-        bags = kernels.bag(vectors, window.rows, np.asarray(weights))
+        weights = kernels.recency_weights(window.rows, window.values, *_values(self.bags))
+        bags = kernels.bag(vectors, window.rows, weights)
         return np.asarray(self._after(tf.constant(bags), users, training=False))
 
     def answers(self, vectors: Floats) -> Floats:
@@ -219,22 +215,38 @@ class Network(keras.Model):
 
 
 class _Step:
-    """The arrays of one step, and the gradient in its vectors as it adds up."""
+    """The arrays of one step, and the gradient in its vectors as it adds up.
 
-    def __init__(self, work: Work, vectors: Floats) -> None:
-        self.work, self.vectors = work, vectors
-        self.slopes = np.zeros_like(vectors)
+    A bag is summed outside of the graph: a gather would write every vector out B × T times, and its gradient
+    would read them all again.
+    """
+
+    def __init__(self, work: Work, items: Items, bags: Any) -> None:
+        self.work, self.vectors = work, items.vectors(work.chosen)
+        self.slopes = np.zeros_like(self.vectors)
         self.bias_slopes = np.zeros(work.candidates, np.float32)
+        self.past, self.past_slopes = self.vectors, self.slopes
+        if work.past is not None:
+            self.past = items.tables["past"].values.take(work.past, 0)
+            self.past_slopes = np.zeros_like(self.past)
+        self.weights = kernels.recency_weights(work.places, work.values, *_values(bags))
+        self.bags = kernels.bag(self.past, work.places, self.weights)
 
-    def bag(self, weights: Floats) -> Floats:
-        return kernels.bag(self.vectors, self.work.places, weights)
+    def into_knobs(self, slopes: Floats) -> tuple[Any, ...]:
+        """The gradient in what the bags' weights were made with; `slopes` (B, H, D) is that in the bags."""
+        work = self.work
+        weights = kernels.bag_to_weights(slopes, self.past, work.places)
+        position, slope, power = kernels.recency_weights_back(weights, self.weights, work.places, work.values)
+        return position, slope, np.float32(power)
 
-    def bag_back(self, slopes: Floats, weights: Floats, learns: bool) -> Floats:
-        """Adds to the vectors' gradient; returns the weights'."""
-        kernels.bag_to_vectors(slopes, self.work.places, weights, self.slopes)
-        if not learns:
-            return np.zeros_like(weights)
-        return kernels.bag_to_weights(slopes, self.vectors, self.work.places)
+    def back(self, slopes: Floats) -> None:
+        """Add the gradient that came by the bags, (B, H, D)."""
+        kernels.bag_to_vectors(slopes, self.work.places, self.weights, self.past_slopes)
+
+
+def _values(bags: Any) -> tuple[Floats, Floats, float]:
+    position, slope, power = (keras.ops.convert_to_numpy(knob) for knob in bags.knobs)
+    return position, slope, float(power)
 
 
 def _constants(encoded: Encoded) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Student:
             id_dropout=recipe.id_dropout,
             optimizer=recipe.optimizer,
             rng=np.random.default_rng([seed, 0]),
+            tied=recipe.tied,
         )
         self.tower = QueryTower(
             recipe.length,
@@ -146,7 +147,7 @@ class Student:
     def taken_out(self, epochs: int) -> Learned:
         """Arrays and towers, as a bundle wants them."""
         inputs, answers = self._vectors()
-        arrays = {"item_vectors": answers, "neighbour_vectors": unit(inputs)}
+        arrays = {"item_vectors": answers, "neighbour_vectors": unit(answers[:, :-1])}
         if not np.array_equal(answers[:, :-1], inputs):
             arrays["item_inputs"] = inputs
         towers: dict[str, keras.Model] = {"query_tower": self.tower.whole}
@@ -164,8 +165,8 @@ class Student:
 
     def _vectors(self) -> tuple[Floats, Floats]:
         """(N, D) what histories are made of, and (N, D + 1) what queries are multiplied with."""
-        inputs = self.model.items.everything()
-        return inputs, self.model.answers(inputs)
+        vectors = self.model.items.everything()
+        return self.model.items.inputs(vectors), self.model.answers(vectors)
 
     def _ask(self, inputs: Floats, window: Window, people: Users) -> Floats:
         queries = self.model.queries(inputs, window, people)

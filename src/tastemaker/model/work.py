@@ -23,17 +23,20 @@ class Work(NamedTuple):
 
     chosen: the items.
     candidates: C.
-    places: (B, T) int32 histories as places among the items.
+    places: (B, T) int32 histories as places among the items; or, where those have vectors of their own
+        in a history, among `past`.
+    past: distinct rows of the histories, or None where they are among the items.
     values: (B, T) float32 strengths.
     users: (B,) rows of the user features.
     columns: (B,) int32 place of each label.
     weights: (C,) how many items of the catalogue each candidate stands for.
-    known: (P, 2), starts: (B + 1,): candidates that a user has touched, no negatives; see `kernels`.
+    known: (P,), starts: (B + 1,): candidates that a user has touched, no negatives; see `kernels`.
     """
 
     chosen: Chosen
     candidates: int
     places: Rows
+    past: Rows | None
     values: Floats
     users: Rows
     columns: Rows
@@ -56,7 +59,9 @@ class Bench:
         self._touched = _distinct_rows(log, len(items.known))
         self._everything = np.arange(len(items.known), dtype=np.int32)
         # −1 between two batches; for the whole catalogue every row has its place for good.
-        self._place = self._everything if mixture is None else np.full(len(items.known), -1, np.int32)
+        nowhere = np.full(len(items.known), -1, np.int32)
+        self._place = self._everything if mixture is None else nowhere
+        self._past = self._place if items.tied else nowhere.copy()
         self._found = np.empty(len(items.known), np.int32)
 
     def lay_out(self, batch: Batch, users: Rows, rng: np.random.Generator) -> Work:
@@ -67,18 +72,22 @@ class Bench:
             weights = np.ones(candidates, np.float32)
         else:
             drawn = self.mixture.draw(labels, rng)
-            candidates = kernels.distinct(drawn.rows, self._place, self._found, 0)
-            chosen = self._found[
-                : kernels.distinct(rows.ravel(), self._place, self._found, candidates)
-            ].copy()
+            count = candidates = kernels.distinct(drawn.rows, self._place, self._found, 0)
+            if self.items.tied:
+                count = kernels.distinct(rows.ravel(), self._place, self._found, candidates)
+            chosen = self._found[:count].copy()
             counts = np.bincount(self._place[drawn.rows[drawn.counted :]], minlength=candidates)
             expected = np.maximum(drawn.expected(chosen[:candidates]), 1e-12)
             weights = (counts / expected).astype(np.float32)
         known, starts = kernels.known_places(*self._touched, batch.users, labels, self._place, candidates)
+        past = None
+        if not self.items.tied:
+            past = self._found[: kernels.distinct(rows.ravel(), self._past, self._found, 0)].copy()
         work = Work(
             chosen=self.items.choose(chosen, rng),
             candidates=candidates,
-            places=kernels.placed(rows, self._place),
+            places=kernels.placed(rows, self._past),
+            past=past,
             values=batch.history.values,
             users=users,
             columns=self._place[labels],
@@ -88,6 +97,8 @@ class Bench:
         )
         if self.mixture is not None:
             kernels.forget(self._place, chosen)
+        if past is not None:
+            kernels.forget(self._past, past)
         return work
 
 
