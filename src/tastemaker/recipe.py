@@ -137,9 +137,19 @@ class HistoryRecipe(Table):
     alone"""
     length: int = Field(50, ge=1)
     """newest events that the query tower sees"""
-    encoder: Literal["recency", "mean"] = "recency"
+    encoder: Literal["recency", "mean", "transformer"] = "recency"
     """how a history becomes a vector. recency: several weighted means, each with a memory it learns;
-    mean: every event alike"""
+    mean: every event alike; transformer: each event sees those before it, all prefixes are learnt from"""
+    blocks: int = Field(2, ge=1)
+    """layers of the transformer"""
+    heads: int = Field(2, ge=1)
+    """of its attention"""
+    slow: float = Field(0.7, ge=0, lt=1)
+    """share of the low-pass filter beside the attention"""
+    slow_width: int = Field(5, ge=1)
+    """events that the low-pass filter looks at"""
+    norm: Literal["before", "after"] = "after"
+    """where a block of the transformer normalises: before its parts, or after each"""
     order: Literal["auto", "time", "none"] = "auto"
     """time: the label is the event after the history. none: any event, from all the others.
     auto: time where the log has an order"""
@@ -155,6 +165,10 @@ class HistoryRecipe(Table):
     optimizer: Literal["adam", "adagrad"] = "adam"
     """adagrad keeps one number a row of a table, adam two tables more"""
     learning_rate: float = Field(2e-3, gt=0)
+    decay: Literal["none", "linear"] = "none"
+    """of the learning rate: linear goes down to 0 over `epochs`"""
+    warm_up: float = Field(0.0, ge=0)
+    """epochs over which the learning rate goes up to its full size, where it decays"""
     dropout: float = Field(0.5, ge=0, lt=1)
     id_dropout: float = Field(0.1, ge=0, lt=1)
     """share of items whose id is hidden in a step, so that their metadata learns to stand alone"""

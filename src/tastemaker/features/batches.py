@@ -85,11 +85,16 @@ class Batch(NamedTuple):
     history: what came before the label (or, without order, what stands beside it).
     labels: (B,) int32, the row to be found; never in `history`.
     users: (B,) int32 positions in the log's `user_ids`.
+    owners: (S,) int32 of the histories, S being B but where histories are shared.
+    after: (B,) int32 the event, s × T + t, that each example comes after, where S histories are shared by
+        all of their prefixes; else None.
     """
 
     history: Window
     labels: Rows
     users: npt.NDArray[np.int32]
+    owners: npt.NDArray[np.int32]
+    after: npt.NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class Examples:
     cut: Callable[[Rows, Floats, Events, Events, int], tuple[Rows, Floats]] = cut
 
     @cached_property
-    def _strengths(self) -> Floats:
+    def strengths(self) -> Floats:
         return self.scale.apply(self.log.weights)
 
     @cached_property
@@ -133,10 +138,10 @@ class Examples:
         users = self.log.users[labels]
         starts, stops = self.log.offsets[users], self.log.offsets[users + 1]
         if self.in_order:
-            history = Window(*self.cut(self.log.rows, self._strengths, labels, starts, self.length))
+            history = Window(*self.cut(self.log.rows, self.strengths, labels, starts, self.length))
         else:
             history = self._others(labels, starts, stops, rng)
-        return Batch(history, self.log.rows[labels], users)
+        return Batch(history, self.log.rows[labels], users, users)
 
     def _others(self, labels: Events, starts: Events, stops: Events, rng: np.random.Generator) -> Window:
         """A random T of the user's events, without the label's row."""
@@ -150,8 +155,73 @@ class Examples:
         is_other = np.take_along_axis(is_other, order, axis=1)
         short = self.length - at.shape[1]
         rows = np.where(is_other, self.log.rows[at], np.int32(PAD))
-        values = np.where(is_other, self._strengths[at], np.float32(0))
+        values = np.where(is_other, self.strengths[at], np.float32(0))
         if short > 0:
             rows = np.pad(rows, ((0, 0), (0, short)), constant_values=PAD)
             values = np.pad(values, ((0, 0), (0, short)))
         return Window(rows, values)
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """The same examples, taken a stretch of a history at a time: each event is the label of those before it.
+
+    Attributes:
+        examples: what there is to learn.
+        size: labels in a batch, about.
+    """
+
+    examples: Examples
+    size: int
+
+    def deal(self, rng: np.random.Generator) -> list[Events]:
+        """An epoch in batches, (S, 2) each: the position of a stretch's newest label, and how many it has.
+
+        Every event is a label once. Histories longer than the window are cut, in other places every epoch.
+        Stretches of like length come together, so that little is padding.
+        """
+        log, length = self.examples.log, self.examples.length
+        counts = np.diff(log.offsets) - 1  # labels of each user
+        users = np.flatnonzero(counts > 0)
+        counts = counts[users]
+        # Of a long history the newest stretch has any number of labels, and those behind it all they can.
+        newest = np.where(counts > length, rng.integers(1, length + 1, len(users)), counts)
+        pieces = 1 + -(-(counts - newest) // length)
+        owner = np.repeat(np.arange(len(users)), pieces)
+        nth = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        behind = np.where(nth == 0, 0, newest[owner] + (nth - 1) * length)
+        labels = np.where(nth == 0, newest[owner], np.minimum(length, counts[owner] - behind))
+        ends = log.offsets[users + 1][owner] - 1 - behind
+        stretches = np.stack([ends, labels], axis=1)[rng.permutation(len(owner))]
+        return self._batches(stretches, rng)
+
+    def _batches(self, stretches: Events, rng: np.random.Generator) -> list[Events]:
+        whole = stretches[:, 1].sum()
+        batches = max(1, round(whole / self.size))
+        # Sorted within parts of a few dozen batches: like lengths together, and other company every epoch.
+        part = (np.cumsum(stretches[:, 1]) * -(-batches // 50) - 1) // whole
+        order = np.lexsort((stretches[:, 1], part))
+        stretches = stretches[order]
+        number = (np.cumsum(stretches[:, 1]) * batches - 1) // whole
+        cuts = np.flatnonzero(np.diff(number)) + 1
+        dealt = np.split(stretches, cuts)
+        return [dealt[n] for n in rng.permutation(len(dealt))]
+
+    @cached_property
+    def _is_label(self) -> Floats:
+        is_label = np.zeros(self.examples.log.size, np.float32)
+        is_label[self.examples.events] = 1
+        return is_label
+
+    def batch(self, stretches: Events) -> Batch:
+        """The examples of `stretches` (S, 2), as `deal` gives them."""
+        examples = self.examples
+        log, (ends, labels) = examples.log, stretches.T
+        owners = log.users[ends]
+        starts = log.offsets[owners]
+        length = int(np.minimum(ends - starts, examples.length).max())
+        history = Window(*examples.cut(log.rows, examples.strengths, ends, starts, length))
+        found, is_label = examples.cut(log.rows, self._is_label, ends + 1, starts + 1, length)
+        is_label *= np.arange(length) < labels[:, None]
+        after = np.flatnonzero(is_label.ravel()).astype(np.int32)
+        return Batch(history, found.ravel()[after], owners[after // length], owners, after)

@@ -72,7 +72,8 @@ class Tell(keras.callbacks.Callback):
         if self.done % 10 == 0 or batch + 1 == self.steps:
             self.rate = self.done * self.batch_size / (time.perf_counter() - self.started)
             steps = self.steps * int(self.params["epochs"])
-            done = self.epoch * self.steps + batch + 1
+            # Epochs of sequences differ by a step or two.
+            done = self.epoch * self.steps + min(batch + 1, self.steps)
             self.report(Progress(self.stage, done, steps, loss, self.rate, self.note))
 
 

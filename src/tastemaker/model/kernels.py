@@ -115,6 +115,31 @@ def placed(rows: Ints, place: Ints) -> Ints:
 
 
 @compiled
+def looked_up(vectors: Floats, places: Ints) -> Floats:
+    """(B, T, D) the vector (U, D) at each place (B, T), zeros in the padding."""
+    queries, length = places.shape
+    out = np.zeros((queries, length, vectors.shape[1]), np.float32)
+    for b in range(queries):
+        for t in range(length):
+            if places[b, t] >= 0:
+                out[b, t] = vectors[places[b, t]]
+    return out
+
+
+@compiled
+def scattered(slopes: Floats, places: Ints, into: Floats) -> None:
+    """Add the gradient of `looked_up` in its vectors: (B, T, D), (B, T) → `into` (U, D)."""
+    queries, length = places.shape
+    for b in range(queries):
+        for t in range(length):
+            if places[b, t] < 0:
+                continue
+            slope, target = slopes[b, t], into[places[b, t]]
+            for d in range(len(slope)):
+                target[d] += slope[d]
+
+
+@compiled
 def bag(vectors: Floats, places: Ints, weights: Floats) -> Floats:
     """Σ_t weights[b, h, t] × vectors[places[b, t]]: (U, D), (B, T), (B, H, T) → (B, H, D)."""
     queries, length = places.shape

@@ -66,8 +66,8 @@ def learn(
         return _as_the_seed(problem, examples, epochs, stage, report, validate)
     memory.check(memory.bytes_needed(problem, drawn_of(problem), validate is not None))
     student = Student(problem, log, examples)
-    schedule = Schedule(examples.events, recipe.batch_size, epochs, problem.recipe.seed)
-    tell = Tell(stage, schedule.steps, recipe.batch_size, report)
+    schedule = Schedule(epochs, problem.recipe.seed)
+    tell = Tell(stage, len(student.deal(schedule.rng(0))), recipe.batch_size, report)
     heard: list[Any] = [tell]
     stop = None
     if validate is not None:
@@ -90,6 +90,7 @@ def _checkpoint(
         "log": log.fingerprint,
         "strengths": _digest(log.weights),
         "features": [_digest(*_arrays_of(known)) for known in (problem.item_features, problem.user_features)],
+        "impressions": None if problem.impressions is None else problem.impressions.fingerprint,
         "epochs": epochs,
         "keras": keras.version(),
     }

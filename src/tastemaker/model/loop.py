@@ -4,7 +4,6 @@ Keras callbacks hear of every epoch and batch, as from `fit`; a checkpoint can b
 steps. What a step does depends on the seed, its epoch and its number, never on the clock.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,12 +24,16 @@ class Learner(Protocol):
 
     model: keras.Model
 
-    def lay_out(self, examples: Events, rng: np.random.Generator) -> Any:
-        """What one step works on; must not touch what `learn` changes."""
+    def deal(self, rng: np.random.Generator) -> Sequence[Events]:
+        """An epoch's examples, in batches."""
         ...
 
-    def learn(self, work: Any) -> float:
-        """One step; returns the loss."""
+    def lay_out(self, examples: Events, rng: np.random.Generator) -> tuple[int, Any]:
+        """How many examples a step has, and what it works on; must not touch what `learn` changes."""
+        ...
+
+    def learn(self, work: Any, done: float) -> float:
+        """One step, when `done` epochs are behind; returns the loss."""
         ...
 
     def begin_epoch(self, epoch: int) -> None: ...
@@ -42,30 +45,19 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How much is learnt, in which order.
+    """How much is learnt.
 
     Attributes:
-        examples: (E,) numbers that `Learner.lay_out` understands.
-        batch_size: B; the last step of an epoch has what is left.
         epochs: at most.
         seed: of the order and of all that is drawn.
     """
 
-    examples: Events
-    batch_size: int
     epochs: int
     seed: int
 
-    @property
-    def steps(self) -> int:
-        """In one epoch."""
-        return math.ceil(len(self.examples) / self.batch_size)
-
-    def order(self, epoch: int) -> Events:
-        return np.random.default_rng([self.seed, epoch]).permutation(self.examples)
-
-    def rng(self, epoch: int, step: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, epoch, step])
+    def rng(self, *at: int) -> np.random.Generator:
+        """Of an epoch, or of a step in it."""
+        return np.random.default_rng([self.seed, *at])
 
 
 def run(
@@ -78,9 +70,7 @@ def run(
 
     A callback that sets `model.stop_training` ends it after the epoch.
     """
-    heard = keras.callbacks.CallbackList(
-        list(callbacks), model=learner.model, epochs=schedule.epochs, steps=schedule.steps
-    )
+    heard = keras.callbacks.CallbackList(list(callbacks), model=learner.model, epochs=schedule.epochs)
     stops = [callback for callback in callbacks if isinstance(callback, StopByRanking)]
     at = _Place()
     saved = checkpoint.load() if checkpoint else None
@@ -107,49 +97,49 @@ def run(
             heard.on_epoch_begin(epoch)
             if not at.step:
                 learner.begin_epoch(epoch)
-            order = schedule.order(epoch)
-            total, examples = at.total, min(at.step * schedule.batch_size, len(order))
+            batches = learner.deal(schedule.rng(epoch))
+            total, examples = at.total, at.examples
 
-            def lay_out(step: int, epoch: int = epoch, order: Events = order) -> Any:
-                part = order[step * schedule.batch_size : (step + 1) * schedule.batch_size]
-                return len(part), learner.lay_out(part, schedule.rng(epoch, step))
+            def lay_out(step: int, epoch: int = epoch, batches: Sequence[Events] = batches) -> Any:
+                return learner.lay_out(batches[step], schedule.rng(epoch, step))
 
-            coming = ahead.submit(lay_out, at.step) if at.step < schedule.steps else None
-            for step in range(at.step, schedule.steps):
+            coming = ahead.submit(lay_out, at.step) if at.step < len(batches) else None
+            for step in range(at.step, len(batches)):
                 assert coming is not None
                 count, work = coming.result()
                 # A checkpoint must not hold what the step after it has drawn already.
                 is_due = checkpoint is not None and checkpoint.is_due
-                more = step + 1 < schedule.steps
+                more = step + 1 < len(batches)
                 coming = ahead.submit(lay_out, step + 1) if more and not is_due else None
                 heard.on_train_batch_begin(step)
-                total += learner.learn(work) * count
+                total += learner.learn(work, epoch + step / len(batches)) * count
                 examples += count
                 heard.on_train_batch_end(step, {"loss": total / examples})
                 if is_due:
-                    save(_Place(epoch, step + 1, total))
+                    save(_Place(epoch, step + 1, total, examples))
                     coming = ahead.submit(lay_out, step + 1) if more else None
             at = _Place()
             heard.on_epoch_end(epoch, {"loss": total / max(1, examples)})
             finished = bool(learner.model.stop_training) or epoch + 1 == schedule.epochs
             if finished or (checkpoint is not None and checkpoint.is_due):
-                save(_Place(epoch + 1, 0, 0.0, finished))
+                save(_Place(epoch + 1, finished=finished))
     heard.on_train_end()
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a training stands: the next step, and the summed loss of its epoch so far."""
+    """Where a training stands: the next step, and the summed loss and examples of its epoch so far."""
 
     epoch: int = 0
     step: int = 0
     total: float = 0.0
+    examples: int = 0
     finished: bool = False
 
     def as_arrays(self) -> State:
-        return {"place": np.array([self.epoch, self.step, self.total, self.finished], np.float64)}
+        return {"place": np.array(list(vars(self).values()), np.float64)}
 
     @classmethod
     def of(cls, state: Mapping[str, npt.NDArray[Any]]) -> "_Place":
-        epoch, step, total, finished = state["place"].tolist()
-        return cls(int(epoch), int(step), total, bool(finished))
+        epoch, step, total, examples, finished = state["place"].tolist()
+        return cls(int(epoch), int(step), total, int(examples), bool(finished))

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from tastemaker.features.batches import Window
 from tastemaker.features.schema import Encoded
-from tastemaker.model import kernels
 from tastemaker.model.checkpoint import under
+from tastemaker.model.entry import Entry
 from tastemaker.model.head import Candidates, Head
-from tastemaker.model.history import QueryTower, feature_inputs
+from tastemaker.model.history import feature_inputs
 from tastemaker.model.items import Items
 from tastemaker.model.losses import Loss
 from tastemaker.model.problem import unit
@@ -33,18 +33,18 @@ class Network(keras.Model):
     arrays outside of its graph, and hands in sums and gradients.
 
     Args:
-        tower: histories to queries.
+        entry: histories to queries.
         items: the item side.
         user: features of users, or None.
         loss: of rows of scores.
         recipe: temperature and regularisers.
-        learning_rate: of tower and tables.
+        learning_rate: of tower and tables, at the start.
         optimizer: adam or adagrad, for the tower; the tables have their own of the same kind.
     """
 
     def __init__(
         self,
-        tower: QueryTower,
+        entry: Entry,
         items: Items,
         user: Encoded | None,
         loss: Loss,
@@ -53,8 +53,8 @@ class Network(keras.Model):
         optimizer: str,
     ) -> None:
         super().__init__()
-        self.after_bags, self.bags = tower.model, tower.bags
-        self.items, self.recipe, self.heads = items, recipe, tower.heads
+        self.entry, self.layers_of_entry = entry, entry.layers
+        self.items, self.recipe = items, recipe
         self.user = {} if user is None else _constants(user)
         self.head = Head(loss)
         self.log_temperature = self.add_weight(
@@ -64,71 +64,51 @@ class Network(keras.Model):
             name="log_temperature",
         )
         self.built = True
-        self.learning_rate = learning_rate
+        self.learning_rate = self._rate = learning_rate
         kinds = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad}
         self.tower_optimizer: Any = kinds[optimizer](learning_rate)
         self.tower_optimizer.build(self.trainable_variables)
         self._learn = tf.function(
             self._forward_and_back,
-            input_signature=[
-                tf.TensorSpec((None, tower.heads, tower.dim), tf.float32),
-                tf.TensorSpec((None,), tf.int32),
-            ],
+            input_signature=[*entry.signature, tf.TensorSpec((None,), tf.int32)],
         ).get_concrete_function()
 
-    def learn(self, work: Work) -> float:
-        """One step down the gradient. Returns the loss before it."""
-        self._step = step = _Step(work, self.items, self.bags)
+    def learn(self, work: Work, rate: float | None = None) -> float:
+        """One step down the gradient, at a share `rate` of the learning rate. Returns the loss before it."""
+        rate = self.learning_rate if rate is None else rate * self.learning_rate
+        if rate != self._rate:
+            self.tower_optimizer.learning_rate.assign(rate)
+            self._rate = rate
+        self._step = step = _Step(work, self.items)
+        inputs = self.entry.enter(work, step.past)
         # In this thread, one operation after the other: a small graph gains nothing from handing them around.
         with tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"):
-            loss, slopes = self._learn(tf.constant(step.bags), tf.constant(work.users))
-        step.back(slopes.numpy())
-        self.items.update(work.chosen, step.slopes, self.learning_rate)
+            loss, slopes = self._learn(*inputs, tf.constant(work.users))
+        self.entry.leave(slopes.numpy(), step.past_slopes)
+        self.items.update(work.chosen, step.slopes, rate)
         if work.past is not None:
-            self.items.tables["past"].update(work.past, step.past_slopes, self.learning_rate)
+            self.items.tables["past"].update(work.past, step.past_slopes, rate)
         if self.recipe.kind != "info_nce":  # which compares directions, and nothing else
             candidates = work.chosen.rows[: work.candidates]
-            self.items.tables["bias"].update(candidates, step.bias_slopes[:, None], self.learning_rate)
+            self.items.tables["bias"].update(candidates, step.bias_slopes[:, None], rate)
         return float(loss)
 
-    def _forward_and_back(self, bags: Any, users: Any) -> Any:
-        """The loss and its gradient in the bags."""
+    def _forward_and_back(self, *given: Any) -> Any:
+        """The loss and its gradient in what histories are made of."""
+        *inputs, users = given
         with tf.GradientTape() as tape:
-            tape.watch(bags)
-            queries = self._after(self._bagged(bags), users, training=True)
+            tape.watch(inputs[0])
+            queries = self.entry.queries(inputs, self._known(users), training=True)
             if self.recipe.kind == "info_nce":
                 queries = tf.math.l2_normalize(queries, 1)
             loss = self._loss(queries * tf.exp(-self.log_temperature))
         variables = self.trainable_variables
-        slopes = tape.gradient(loss, [bags, *variables], unconnected_gradients="zero")
+        slopes = tape.gradient(loss, [inputs[0], *variables], unconnected_gradients="zero")
         self.tower_optimizer.apply(slopes[1:], variables)
         return loss, slopes[0]
 
-    def _after(self, bags: Any, users: Any, training: bool) -> Any:
-        inputs = {"bags": bags}
-        for name, array in self.user.items():
-            inputs[f"user_{name}"] = tf.gather(array, users)
-        return self.after_bags(inputs, training=training)
-
-    def _bagged(self, bags: Any) -> Any:
-        """The bags as they came in, with what they have learnt by as a part of the graph."""
-        knobs = self.bags.knobs
-        if not self.bags.trainable_variables:
-            return bags
-
-        @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def bagged(bags: Any, *knobs: Any) -> Any:
-            def gradient(slopes: Any) -> Any:
-                found = tf.numpy_function(
-                    lambda slopes: self._step.into_knobs(slopes), [slopes], [tf.float32] * len(knobs)
-                )
-                for slope, knob in zip(found, knobs, strict=True):
-                    slope.set_shape(knob.shape)
-                return slopes, *found
-
-            return tf.identity(bags), gradient
-
-        return bagged(bags, *(tf.convert_to_tensor(knob) for knob in knobs))
+    def _known(self, users: Any) -> dict[str, Any]:
+        return {f"user_{name}": tf.gather(array, users) for name, array in self.user.items()}
 
     def _loss(self, queries: Any) -> Any:
         """The mean loss of queries (B, D) against the candidates."""
@@ -175,9 +155,7 @@ class Network(keras.Model):
             window: histories as rows.
             users: (B,) rows of the user features.
         """
-        weights = kernels.recency_weights(window.rows, window.values, *_values(self.bags))
-        bags = kernels.bag(vectors, window.rows, weights)
-        return np.asarray(self._after(tf.constant(bags), users, training=False))
+        return self.entry.ask(vectors, window, self._known(users))
 
     def answers(self, vectors: Floats) -> Floats:
         """(N, D + 1) what queries are multiplied with: `vectors` (N, D) as the loss sees them, and bias."""
@@ -215,13 +193,9 @@ class Network(keras.Model):
 
 
 class _Step:
-    """The arrays of one step, and the gradient in its vectors as it adds up.
+    """The arrays of one step, and the gradient in its vectors as it adds up."""
 
-    A bag is summed outside of the graph: a gather would write every vector out B × T times, and its gradient
-    would read them all again.
-    """
-
-    def __init__(self, work: Work, items: Items, bags: Any) -> None:
+    def __init__(self, work: Work, items: Items) -> None:
         self.work, self.vectors = work, items.vectors(work.chosen)
         self.slopes = np.zeros_like(self.vectors)
         self.bias_slopes = np.zeros(work.candidates, np.float32)
@@ -229,24 +203,6 @@ class _Step:
         if work.past is not None:
             self.past = items.tables["past"].values.take(work.past, 0)
             self.past_slopes = np.zeros_like(self.past)
-        self.weights = kernels.recency_weights(work.places, work.values, *_values(bags))
-        self.bags = kernels.bag(self.past, work.places, self.weights)
-
-    def into_knobs(self, slopes: Floats) -> tuple[Any, ...]:
-        """The gradient in what the bags' weights were made with; `slopes` (B, H, D) is that in the bags."""
-        work = self.work
-        weights = kernels.bag_to_weights(slopes, self.past, work.places)
-        position, slope, power = kernels.recency_weights_back(weights, self.weights, work.places, work.values)
-        return position, slope, np.float32(power)
-
-    def back(self, slopes: Floats) -> None:
-        """Add the gradient that came by the bags, (B, H, D)."""
-        kernels.bag_to_vectors(slopes, self.work.places, self.weights, self.past_slopes)
-
-
-def _values(bags: Any) -> tuple[Floats, Floats, float]:
-    position, slope, power = (keras.ops.convert_to_numpy(knob) for knob in bags.knobs)
-    return position, slope, float(power)
 
 
 def _constants(encoded: Encoded) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The default model of histories in training: examples in, steps learnt, arrays and towers out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import TrainingError
-from tastemaker.features.batches import Examples, Window
+from tastemaker.features.batches import Examples, Stretches, Window
 from tastemaker.model.checkpoint import State, under
+from tastemaker.model.entry import BagEntry, Entry, SequenceEntry
 from tastemaker.model.export import to_keras, to_litert
 from tastemaker.model.history import QueryTower
 from tastemaker.model.items import Items
@@ -18,6 +19,7 @@ from tastemaker.model.losses import Loss, bpr, gbce, softmax, triplet
 from tastemaker.model.negatives import Mixture, Queue, Source, Streamed, Uniform, Weighted
 from tastemaker.model.network import Network
 from tastemaker.model.problem import Floats, Learned, Problem, Top, Users, in_blocks, ranking, unit
+from tastemaker.model.sequence import SequenceTower
 from tastemaker.model.work import Bench, Work
 from tastemaker.recipe import NegativesRecipe
 
@@ -51,19 +53,11 @@ class Student:
             rng=np.random.default_rng([seed, 0]),
             tied=recipe.tied,
         )
-        self.tower = QueryTower(
-            recipe.length,
-            recipe.dim,
-            recipe.hidden,
-            recipe.activation,
-            recipe.dropout,
-            encoder=recipe.encoder,
-            in_order=problem.in_order,
-            user=problem.user_features,
-        )
+        self.tower, entry = _way_in(problem)
+        self._stretches = Stretches(examples, recipe.batch_size) if recipe.encoder == "transformer" else None
         count = drawn_of(problem)
         self.model = Network(
-            self.tower,
+            entry,
             items,
             problem.user_features,
             loss_of(problem, count),
@@ -98,12 +92,24 @@ class Student:
 
     # --- what the loop asks for -------------------------------------------------------------
 
-    def lay_out(self, examples: npt.NDArray[np.int64], rng: np.random.Generator) -> Work:
-        batch = self.examples.batch(examples, rng)
-        return self._bench.lay_out(batch, self.problem.people(batch.users), rng)
+    def deal(self, rng: np.random.Generator) -> Sequence[npt.NDArray[np.int64]]:
+        if self._stretches is not None:
+            return self._stretches.deal(rng)
+        size = self.problem.recipe.history.batch_size
+        return np.split(rng.permutation(self.examples.events), range(size, len(self.examples.events), size))
 
-    def learn(self, work: Work) -> float:
-        return self.model.learn(work)
+    def lay_out(self, examples: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[int, Work]:
+        cut = self._stretches
+        batch = self.examples.batch(examples, rng) if cut is None else cut.batch(examples)
+        return len(batch.labels), self._bench.lay_out(batch, self.problem.people(batch.owners), rng)
+
+    def learn(self, work: Work, done: float) -> float:
+        recipe = self.problem.recipe.history
+        rate = 1.0
+        if recipe.decay == "linear":
+            rate = min(1.0, done / recipe.warm_up) if recipe.warm_up else 1.0
+            rate *= max(0.0, 1 - done / recipe.epochs)
+        return self.model.learn(work, rate)
 
     def begin_epoch(self, epoch: int) -> None:
         """Find the hard negatives anew, from the second epoch on: before, all are equally hard."""
@@ -171,6 +177,34 @@ class Student:
     def _ask(self, inputs: Floats, window: Window, people: Users) -> Floats:
         queries = self.model.queries(inputs, window, people)
         return np.concatenate([queries, np.ones((len(queries), 1), np.float32)], axis=1)
+
+
+def _way_in(problem: Problem) -> tuple[QueryTower | SequenceTower, Entry]:
+    recipe = problem.recipe.history
+    if recipe.encoder == "transformer":
+        sequences = SequenceTower(
+            recipe.length,
+            recipe.dim,
+            blocks=recipe.blocks,
+            heads=recipe.heads,
+            slow=recipe.slow,
+            width=recipe.slow_width,
+            before=recipe.norm == "before",
+            dropout=recipe.dropout,
+            user=problem.user_features,
+        )
+        return sequences, SequenceEntry(sequences)
+    bags = QueryTower(
+        recipe.length,
+        recipe.dim,
+        recipe.hidden,
+        recipe.activation,
+        recipe.dropout,
+        encoder=recipe.encoder,
+        in_order=problem.in_order,
+        user=problem.user_features,
+    )
+    return bags, BagEntry(bags)
 
 
 def drawn_of(problem: Problem) -> int | None:

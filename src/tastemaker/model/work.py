@@ -23,11 +23,13 @@ class Work(NamedTuple):
 
     chosen: the items.
     candidates: C.
-    places: (B, T) int32 histories as places among the items; or, where those have vectors of their own
+    places: (S, T) int32 histories as places among the items; or, where those have vectors of their own
         in a history, among `past`.
     past: distinct rows of the histories, or None where they are among the items.
-    values: (B, T) float32 strengths.
-    users: (B,) rows of the user features.
+    values: (S, T) float32 strengths.
+    users: (S,) rows of the user features.
+    after: (B,) int32 the event, s × T + t, that each example comes after; None where each has a history of
+        its own, S being B.
     columns: (B,) int32 place of each label.
     weights: (C,) how many items of the catalogue each candidate stands for.
     known: (P,), starts: (B + 1,): candidates that a user has touched, no negatives; see `kernels`.
@@ -39,6 +41,7 @@ class Work(NamedTuple):
     past: Rows | None
     values: Floats
     users: Rows
+    after: Rows | None
     columns: Rows
     weights: Floats
     known: Rows
@@ -65,7 +68,7 @@ class Bench:
         self._found = np.empty(len(items.known), np.int32)
 
     def lay_out(self, batch: Batch, users: Rows, rng: np.random.Generator) -> Work:
-        """The work of one batch; `users` (B,) are its rows of the user features."""
+        """The work of one batch; `users` (S,) are its rows of the user features."""
         rows, labels = batch.history.rows, batch.labels
         if self.mixture is None:
             chosen, candidates = self._everything, len(self._everything)
@@ -90,6 +93,7 @@ class Bench:
             past=past,
             values=batch.history.values,
             users=users,
+            after=batch.after,
             columns=self._place[labels],
             weights=weights,
             known=known,
