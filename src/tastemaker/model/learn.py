@@ -90,6 +90,7 @@ def _checkpoint(
         "log": log.fingerprint,
         "strengths": _digest(log.weights),
         "features": [_digest(*_arrays_of(known)) for known in (problem.item_features, problem.user_features)],
+        "impressions": None if problem.impressions is None else problem.impressions.fingerprint,
         "epochs": epochs,
         "keras": keras.version(),
     }
