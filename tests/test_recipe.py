@@ -58,13 +58,16 @@ def test_a_missing_base_is_named(written):
 def test_paths_are_taken_from_the_recipes_own_folder(written, tmp_path, monkeypatch):
     (tmp_path / "deep").mkdir()
     (tmp_path / "base.toml").write_text('[data]\nitems = "i.csv"\ninteractions = "/abs/l.csv"\n')
-    (tmp_path / "deep" / "r.toml").write_text('base = "../base.toml"\n[data]\nusers = "u.csv"\n')
+    (tmp_path / "deep" / "r.toml").write_text(
+        'base = "../base.toml"\n[data]\nusers = "u.csv"\nimpressions = "s.csv"\n'
+    )
     monkeypatch.chdir("/")
     data = Recipe.read(tmp_path / "deep" / "r.toml").data
     assert data.items is not None
     assert data.items.resolve() == tmp_path.resolve() / "i.csv"
     assert data.interactions == Path("/abs/l.csv")
     assert data.users == tmp_path / "deep" / "u.csv"
+    assert data.impressions == tmp_path / "deep" / "s.csv"
 
 
 def test_a_path_set_by_hand_is_taken_from_where_one_stands(written):

@@ -54,8 +54,7 @@ def _limits(manifest: "Manifest") -> list[str]:
             "It may prefer the language that the catalogue is mostly in.",
         ]
     return [
-        "It has seen what people did, not what they were shown: what is popular is partly so "
-        "for being shown.",
+        "It has learnt from what people did: what is popular is partly so for being shown.",
         "Items without any interaction are placed by their metadata alone.",
         "Numbers above come from a model trained before the refit; what is served has seen more.",
     ]

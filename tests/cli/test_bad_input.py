@@ -86,12 +86,34 @@ def test_a_log_that_is_none(refused, written, bundle, content, said):
     assert "log.csv" in told
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty"),
+        ("user_id,item_id,timestamp\n", "a header line and no rows"),
+        ("item_id,timestamp\na,1\n", "looks like the user"),
+        ("user_id,timestamp\nu,1\n", "looks like the item"),
+        ("user_id,item_id\nu,a\n", "looks like the time"),
+        ("user_id,item_id,timestamp\nu,x,1\n", "isn't in the catalogue"),
+        ("user_id,item_id,timestamp\nu,a,1\n,b,2\n", "'user_id' is empty"),
+        ('{"user_id": "u", "item_id": ["a", "b"], "timestamp": 1}\n', "holds lists"),
+        (b"\x00\x01\x02\x03" * 100, "binary"),
+    ],
+)
+def test_impressions_that_are_none(refused, written, bundle, content, said):
+    log, shown = written(GOOD_LOG, "log.csv"), written(content, "shown.csv")
+    told = refused("train", "--interactions", log, "--impressions", shown, "--out", bundle)
+    assert said in told
+    assert "shown.csv" in told
+    assert "nothing to read" in refused("train", "--impressions", shown, "--out", bundle)
+
+
 def test_a_log_of_one_item_alone(refused, written, bundle):
     log = written("user_id,item_id\nu,a\nv,a\n", "log.csv")
     assert "at least two" in refused("train", "--interactions", log, "--out", bundle)
 
 
-@pytest.mark.parametrize("option", ["--items", "--interactions", "--users"])
+@pytest.mark.parametrize("option", ["--items", "--interactions", "--users", "--impressions"])
 def test_a_path_that_leads_nowhere_or_to_a_folder(refused, written, tmp_path, bundle, option):
     good = ["--items", written(GOOD_ITEMS, "items.csv")] if option != "--items" else []
     (tmp_path / "folder").mkdir()
@@ -320,6 +342,28 @@ def test_a_preset_that_needs_a_log_says_so(tastemaker, tmp_path, written):
     done = tastemaker("train", "--items", items, "--out", tmp_path / "new", "--set", "preset=seed-softmax")
     assert done.status == 2
     assert "give a file of interactions" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shown", "said"),
+    [
+        (None, "none are known: give a file of them (--impressions)"),
+        ("u,a,1\nv,c,1\n", "2 impressions all were"),
+    ],
+)
+def test_negatives_that_nobody_passed_over_are_not_drawn_in_silence(
+    tastemaker, tmp_path, written, shown, said
+):
+    pytest.importorskip("tensorflow")
+    files = ["--interactions", written(GOOD_LOG, "log.csv")]
+    if shown is not None:
+        files += ["--impressions", written(f"user_id,item_id,timestamp\n{shown}", "shown.csv")]
+    done = tastemaker("train", *files, "--out", tmp_path / "new", "--set", "negatives.seen_not_chosen=0.5")
+    assert done.status == 2
+    (line,) = done.stderr.splitlines()
+    assert said in line
     assert not (tmp_path / "new").exists()
 
 

@@ -38,6 +38,19 @@ def test_check_takes_a_recipe_and_settings(written):
     assert "mdy" in done.stdout
 
 
+def test_check_reports_impressions_and_where_they_were_refused(written, tmp_path):
+    log = written("user_id,item_id,timestamp\n" + "".join(f"u,i{n},{n}\n" for n in range(20)), "log.csv")
+    rows = "".join(f"v,i{n},{n},{n % 4 == 0}\n" for n in range(20))
+    shown = written(f"user_id,item_id,timestamp,click\n{rows}v,strange,9,false\n", "shown.csv")
+    files = ["--interactions", str(log), "--impressions", str(shown), "--rejected", str(tmp_path / "r.csv")]
+    done = run(app, ["check", *files])
+    assert "'click' says of 5 of 20 that they were chosen" in done.stdout
+    assert done.stdout.splitlines()[-1] == "20 items, 1 users, 20 events, 20 impressions"
+    assert pl.read_csv(tmp_path / "r.csv").select("file", "line").rows() == [(str(shown), 22)]
+    report = json.loads(run(app, ["check", *files, "--json"]).stdout)
+    assert (report["impressions"], report["files"][-1]["kind"]) == (20, "impressions")
+
+
 def test_convert_writes_tables_and_names_them(tmp_path, example_data):
     done = run(app, ["convert", "movielens", str(example_data), "--out", str(tmp_path)])
     assert done.exit_code == 0

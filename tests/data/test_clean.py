@@ -202,3 +202,84 @@ def test_users_are_kept_in_the_same_form():
     assert data.users.ids == ["a", "b"]
     assert data.users.frame["age"].to_list() == [30.0, None]
     assert data.users.by_role(Role.CATEGORY) == ["gender"]
+
+
+# --- impressions -----------------------------------------------------------------------------
+
+
+def impressions_of(*rows, columns="user_id,item_id,timestamp,click"):
+    """Read beside four items, a log of two events, and with one bad row in five allowed."""
+    recipe = DataRecipe.model_validate({"max_rejected": 0.2})
+    return read(
+        pl.DataFrame({"item_id": list("xyzw")}),
+        log_of("a,x,1,1", "b,y,2,1"),
+        recipe=recipe,
+        impressions=log_of(*rows, columns=columns),
+    )
+
+
+def test_impressions_are_read_as_a_log_is():
+    data = impressions_of("b,y,30,1", "c,x,10,0", "b,z,20,0", "b,q,5,0", "b,y,30,0")
+    shown = data.impressions
+    assert shown.user_ids == ["b", "c"]
+    assert data.items.id_list(shown.rows) == ["z", "y", "x"]
+    assert shown.times.tolist() == [20, 30, 10]
+    assert shown.weights.tolist() == [0, 1, 0]
+    (file,) = [file for file in data.report.files if file.kind == "impressions"]
+    assert (file.read, file.kept, file.duplicates) == (5, 3, 1)
+    assert file.rejected["reason"].to_list() == ["the item isn't in the catalogue"]
+    assert file.notes[-1] == "'click' says of 1 of 4 that they were chosen"
+
+
+def test_at_one_moment_a_click_outweighs_a_row_without_one():
+    shown = impressions_of("a,z,1,0", "a,z,1,1", "a,w,1,1", "a,w,1,0", "b,z,9,0").impressions
+    assert shown.weights.tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "weight"),
+    [
+        *[("1", 1), ("12.5", 1), ("0", 0), ("0.0", 0), ("-1", 0), ("", 0), ("none", 0)],
+        *[("true", 1), ("False", 0), ("YES", 1), (" no ", 0)],
+        *[("play", 1), ("impression", 0), ("skipped", 0)],
+    ],
+)
+def test_an_outcome_says_chosen_unless_it_says_no(cell, weight):
+    shown = impressions_of(f"a,z,1,{cell}", "b,z,2,1").impressions
+    assert shown.weights.tolist() == [weight, 1]
+
+
+def test_any_of_several_outcomes_will_do_and_what_else_stands_there_is_ignored():
+    columns = "user_id,item_id,timestamp,position,clicked,watch_time,recommendation_id,source,rated"
+    data = impressions_of("a,z,1,1,0,0,r,x,1", "a,w,1,2,0,30,r,x,0", "b,z,2,3,1,0,r,x,0", columns=columns)
+    assert data.impressions.weights.tolist() == [0, 1, 1]
+    roles = [str(column.role) for column in data.report.files[-1].columns]
+    assert roles == ["user", "item", "time", "ignored", "outcome", "outcome", *["ignored"] * 3]
+
+
+def test_an_outcome_of_another_name_can_be_stated():
+    recipe = DataRecipe.model_validate({"columns": {"tapped": {"role": "outcome"}}})
+    shown = log_of("a,z,1,1", "b,z,2,0", columns="user_id,item_id,timestamp,tapped")
+    data = read(pl.DataFrame({"item_id": ["x", "z"]}), impressions=shown, recipe=recipe)
+    assert data.impressions.weights.tolist() == [1, 0]
+    assert data.interactions is None
+
+
+def test_an_impression_without_a_readable_time_is_known_to_nobody():
+    data = impressions_of("a,z,7,0", "a,w,soon,0", "b,z,9,0")
+    assert data.impressions.times.tolist() == [7, np.inf, 9]
+    assert [finding.examples for finding in data.report.files[-1].repaired] == [("soon",)]
+
+
+def test_impressions_without_a_time_are_refused(written):
+    shown = written("user_id,item_id\na,x\n", "shown.csv")
+    with pytest.raises(DataError, match=r"shown\.csv has no column that looks like the time"):
+        read(interactions=log_of("a,x,1,1", "b,y,2,1"), impressions=shown)
+
+
+@pytest.mark.parametrize("kind", ["interactions", "impressions"])
+def test_a_row_for_a_whole_list_is_refused_in_words(written, kind):
+    files = {"interactions": log_of("a,x,1,1", "b,y,2,1")}
+    lists = '{"user_id": "a", "item_id": ["x", "y"], "timestamp": 1}\n'
+    with pytest.raises(DataError, match=r"'item_id' of .* holds lists; write one event a row"):
+        read(**{**files, kind: written(lists, "lists.jsonl")})

@@ -125,3 +125,42 @@ def test_the_report_is_plain_json_and_the_refused_rows_a_plain_table(written, tm
     refused = pl.read_csv(tmp_path / "rejected.csv")
     assert refused.columns == ["file", "line", "reason", "raw"]
     assert refused["raw"].to_list() == ["u9,i1"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_impressions_come_from_every_format_and_out_of_a_recipe(written, tmp_path, suffix):
+    frame = pl.DataFrame(
+        {"user_id": ["u", "u"], "item_id": ["a", "b"], "timestamp": [5, 6], "click": [True, False]}
+    )
+    path = tmp_path / f"shown.{suffix}"
+    {"csv": frame.write_csv, "parquet": frame.write_parquet, "jsonl": frame.write_ndjson}[suffix](path)
+    log = written("user_id,item_id,timestamp\nu,a,1\nu,b,2\n", "log.csv")
+    recipe = DataRecipe.model_validate({"interactions": log, "impressions": path})
+    for data in (read(recipe=recipe), read(interactions=log, impressions=frame)):
+        assert data.impressions.rows.tolist() == [0, 1]
+        assert data.impressions.weights.tolist() == [1, 0]
+    assert read(interactions=log).impressions is None
+
+
+def test_the_fingerprint_knows_what_was_shown_and_what_of_it_was_chosen(written):
+    log = written("user_id,item_id,timestamp\nu,a,1\nu,b,2\n", "log.csv")
+    shown = "user_id,item_id,timestamp,click\nu,a,5,0\n"
+    prints = [
+        read(interactions=log).fingerprint,
+        read(interactions=log, impressions=written(shown)).fingerprint,
+        read(interactions=log, impressions=written(shown.replace("a,5", "b,5"))).fingerprint,
+        read(interactions=log, impressions=written(shown.replace("5,0", "5,1"))).fingerprint,
+    ]
+    assert len(set(prints)) == 4
+
+
+def test_what_was_inferred_of_impressions_reads_them_the_same_way(written):
+    log = written("user_id,item_id,when,rating\nu,a,1,3\nu,b,2,4\n", "log.csv")
+    shown = written("user_id,item_id,time,rating,click\nu,a,5,,0\nu,b,5,2,0\n", "shown.csv")
+    first = read(interactions=log, impressions=shown)
+    assert first.impressions.weights.tolist() == [0, 1]
+    again = read(
+        interactions=log, impressions=shown, recipe=DataRecipe.model_validate({"columns": first.columns})
+    )
+    assert again.fingerprint == first.fingerprint
+    assert again.report.as_json() == first.report.as_json()

@@ -14,6 +14,7 @@ def check(
     items: Annotated[Path | None, typer.Option(help="The catalogue.")] = None,
     interactions: Annotated[Path | None, typer.Option(help="The log of who touched what.")] = None,
     users: Annotated[Path | None, typer.Option(help="What is known of users.")] = None,
+    impressions: Annotated[Path | None, typer.Option(help="What users were shown.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="""One knob, as in 'data.columns."Year".role=date'.""")
     ] = None,
@@ -30,11 +31,13 @@ def check(
     from tastemaker.data import read
     from tastemaker.recipe import Recipe
 
-    data = read(items, interactions, users, Recipe.read(recipe, settings or ()).data)
+    data = read(items, interactions, users, Recipe.read(recipe, settings or ()).data, impressions)
     log = data.interactions
     sizes = {"items": data.items.size}
     if log is not None:
         sizes |= {"users": log.user_count, "events": log.size}
+    if data.impressions is not None:
+        sizes |= {"impressions": data.impressions.size}
     if as_json:
         report = data.report.as_json() | sizes | {"fingerprint": data.fingerprint}
         typer.echo(json.dumps(report, ensure_ascii=False, indent=2))

@@ -21,6 +21,9 @@ BundlePath = Annotated[Path, typer.Argument(help="A bundle made by `tastemaker t
 Items = Annotated[Path | None, typer.Option(help="The catalogue: CSV, Parquet or JSON Lines.")]
 Interactions = Annotated[Path | None, typer.Option(help="The log: who touched what, and when.")]
 Users = Annotated[Path | None, typer.Option(help="What is known of users beside their ids.")]
+Impressions = Annotated[
+    Path | None, typer.Option(help="What users were shown: what they passed over can be a negative.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A knob of the recipe, e.g. history.epochs=10."),

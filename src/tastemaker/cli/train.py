@@ -14,6 +14,7 @@ def train(
     items: options.Items = None,
     interactions: options.Interactions = None,
     users: options.Users = None,
+    impressions: options.Impressions = None,
     settings: options.Settings = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even after an interruption.")] = False,
     tensorboard: Annotated[Path | None, typer.Option(help="Write curves for TensorBoard here.")] = None,
@@ -39,7 +40,7 @@ def train(
     chosen = Recipe.read(recipe, settings or ())
     check_target(out)
     check_ready()
-    data = read(items, interactions, users, chosen.data)
+    data = read(items, interactions, users, chosen.data, impressions)
     screen = console()
     if not as_json:
         screen.print(data.report)

@@ -1,4 +1,9 @@
-"""A table and its columns → `Interactions`: known items only, each event once, oldest first."""
+"""A table and its columns → `Interactions`: known items only, each event once, oldest first.
+
+Impressions are read by the same rules: an event of theirs is that somebody was shown something.
+"""
+
+import math
 
 import numpy as np
 import polars as pl
@@ -6,26 +11,41 @@ import polars as pl
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.clean import catalogue_of, check_rejected, refused, samples, typed_column
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.report import FileReport, Finding
+from tastemaker.data.report import FileReport, Finding, Kind
 from tastemaker.data.tables import Table
 from tastemaker.data.values import times, trimmed
 from tastemaker.errors import DataError
 from tastemaker.recipe import Column, Role
 
+PASSED_OVER = (
+    *("", "false", "f", "no", "n", "not", "none", "null", "nan", "n/a", "na", "-", "?", "\\n"),
+    *("skip", "skipped", "pass", "passed", "passed over", "ignore", "ignored", "dismiss", "dismissed"),
+    *("hide", "hidden", "no_click", "no click", "impression", "impressions", "shown", "show", "seen"),
+    *("display", "displayed", "exposure", "exposed", "served"),
+)
+"""What stands in an outcome for "wasn't chosen", in lower case; 0 and less says so too."""
+
 
 def clean_interactions(
-    table: Table, columns: tuple[Column, ...], items: Catalogue | None, max_rejected: float
+    table: Table,
+    columns: tuple[Column, ...],
+    items: Catalogue | None,
+    max_rejected: float,
+    kind: Kind = "interactions",
 ) -> tuple[Interactions, Catalogue, FileReport]:
     """The log by catalogue rows. Without `items`, the items are those in the log.
 
     An event without a readable time counts as older than all others: it can be learned from, and
-    never stands in what a test asks for. One without a readable weight gets the middle one.
+    never stands in what a test asks for. One without a readable weight gets the middle one. Of an
+    impression the weight is whether it was chosen, and without a readable time it counts as newer than
+    all others: nobody can have known it.
 
     Raises:
-        DataError: more than `max_rejected` of the rows are unusable, or no event is left.
+        DataError: cells of the user, the item or the time are lists, more than `max_rejected` of the rows
+            are unusable, or no event is left.
     """
     role_of: dict[Role, Column] = {column.role: column for column in columns if column.role != Role.IGNORED}
-    user_ids, item_ids = (table.frame[role_of[role].name] for role in (Role.USER, Role.ITEM))
+    user_ids, item_ids = (_single(table, role_of[role].name) for role in (Role.USER, Role.ITEM))
     no_user, no_item = _blank(user_ids), _blank(item_ids)
     if items is None:
         items = catalogue_of(item_ids.filter(~no_item), role_of[Role.ITEM].name)
@@ -48,7 +68,11 @@ def clean_interactions(
     usable = ~(no_user | no_item | unknown)
     if not usable.any():
         raise DataError(f"No event of {table.name} is left of {table.rows_read:,}; see data.max_rejected.")
-    seconds, weights, repaired = _times_and_weights(table, role_of, usable)
+    seconds, timeless = _times(table, role_of.get(Role.TIME), usable, kind)
+    if kind == "impressions":
+        weights, repaired, told = _outcomes(table, columns, usable)
+    else:
+        weights, repaired, told = _weights(table, role_of.get(Role.WEIGHT), usable)
     known_users = user_ids.filter(usable).unique(maintain_order=True)
     events = pl.DataFrame(
         {
@@ -58,7 +82,9 @@ def clean_interactions(
             "weight": weights,
         }
     )
-    # Twice at the same moment is one event written twice.
+    # Twice at the same moment is one event written twice; if either was chosen, it was.
+    if kind == "impressions":
+        events = events.with_columns(pl.col("weight").max().over("user", "row", "time"))
     once = events.unique(["user", "row", "time"], keep="first", maintain_order=True)
     interactions = Interactions.from_events(
         known_users.to_list(),
@@ -68,15 +94,15 @@ def clean_interactions(
         once["weight"].to_numpy().astype(np.float32),
     )
     report = FileReport(
-        kind="interactions",
+        kind=kind,
         name=table.name,
         columns=columns,
         read=table.rows_read,
         kept=once.height,
         rejected=rejected,
         duplicates=events.height - once.height,
-        repaired=tuple(repaired),
-        notes=(*table.notes, *_notes(interactions)),
+        repaired=(*timeless, *repaired),
+        notes=(*table.notes, *_notes(interactions), *told),
         samples=samples(table),
     )
     return interactions, items, report
@@ -88,35 +114,73 @@ def positions(ids: pl.Series, unique: pl.Series) -> pl.Series:
     return ids.alias("id").to_frame().join(places, on="id", how="left", maintain_order="left")["at"]
 
 
+def _single(table: Table, name: str) -> pl.Series:
+    """(R,) the cells of a column in which each holds one value."""
+    cells = table.frame[name]
+    if isinstance(cells.dtype, pl.List):
+        raise DataError(f"'{name}' of {table.name} holds lists; write one event a row: a user and one item.")
+    return cells
+
+
 def _blank(ids: pl.Series) -> pl.Series:
     return (ids.str.strip_chars() == "").fill_null(True)
 
 
-def _times_and_weights(
-    table: Table, role_of: dict[Role, Column], usable: pl.Series
-) -> tuple[pl.Series | None, pl.Series, list[Finding]]:
-    """(E,) seconds, or None where the log has no times at all; (E,) weights; and the repairs."""
-    lines = table.lines.filter(usable)
-    repaired: list[Finding] = []
-    seconds: pl.Series | None = None
-    if (column := role_of.get(Role.TIME)) is not None:
-        cells = table.frame[column.name].filter(usable)
-        seconds, _ = times(cells, column.date_order, column.name)
-        lost = seconds.is_null()
-        if lost.all():
-            seconds = None
-        elif lost.any():
-            shown = trimmed(cells).filter(lost).drop_nulls().head(5).to_list()
-            what = f"'{column.name}' isn't a time, counted as the oldest"
-            repaired.append(Finding.at(what, lines.filter(lost).to_list(), shown))
-            seconds = seconds.fill_null(strategy="min")
-    weights = pl.ones(int(usable.sum()), eager=True)
-    if (column := role_of.get(Role.WEIGHT)) is not None:
-        values, finding = typed_column(table.frame[column.name].filter(usable), column, lines)
-        middle = values.median()
-        weights = values.fill_null(middle if isinstance(middle, float) else 1.0)
-        repaired += [finding] if finding else []
-    return seconds, weights, repaired
+def _times(
+    table: Table, column: Column | None, usable: pl.Series, kind: Kind
+) -> tuple[pl.Series | None, list[Finding]]:
+    """(E,) seconds, or None where there are no times at all; and the cells that aren't any."""
+    if column is None:
+        return None, []
+    cells = _single(table, column.name).filter(usable)
+    seconds, _ = times(cells, column.date_order, column.name)
+    lost = seconds.is_null()
+    if lost.all():
+        return None, []
+    if not lost.any():
+        return seconds, []
+    shown = trimmed(cells).filter(lost).drop_nulls().head(5).to_list()
+    place, stand_in = ("oldest", seconds.min()) if kind == "interactions" else ("newest", math.inf)
+    what = f"'{column.name}' isn't a time, counted as the {place}"
+    found = Finding.at(what, table.lines.filter(usable).filter(lost).to_list(), shown)
+    return seconds.fill_null(stand_in), [found]
+
+
+def _weights(
+    table: Table, column: Column | None, usable: pl.Series
+) -> tuple[pl.Series, list[Finding], list[str]]:
+    """(E,) how strong each event is, the cells that don't say, and nothing to note."""
+    if column is None:
+        return pl.ones(int(usable.sum()), eager=True), [], []
+    cells, lines = table.frame[column.name].filter(usable), table.lines.filter(usable)
+    values, finding = typed_column(cells, column, lines)
+    middle = values.median()
+    weights = values.fill_null(middle if isinstance(middle, float) else 1.0)
+    return weights, [finding] if finding else [], []
+
+
+def _outcomes(
+    table: Table, columns: tuple[Column, ...], usable: pl.Series
+) -> tuple[pl.Series, list[Finding], list[str]]:
+    """(E,) 1 where any column says that what was shown was chosen, else 0; and what each of them says.
+
+    A word that isn't known counts as chosen: one negative too few does less harm than a wrong one.
+    """
+    chosen = pl.repeat(False, int(usable.sum()), eager=True)
+    told: list[str] = []
+    for column in columns:
+        if column.role == Role.OUTCOME:
+            cells, _ = typed_column(table.frame[column.name].filter(usable), column, table.lines)
+            says = _says_chosen(cells)
+            chosen |= says
+            told.append(f"'{column.name}' says of {says.sum():,} of {len(says):,} that they were chosen")
+    return chosen.cast(pl.Float64), [], told or ["no column says what was chosen: only the log tells"]
+
+
+def _says_chosen(cells: pl.Series) -> pl.Series:
+    word = cells.fill_null("").str.strip_chars().str.to_lowercase()
+    is_amount = cells.cast(pl.Float64, strict=False).fill_null(1) > 0  # of a word, the word decides
+    return ~word.is_in(list(PASSED_OVER)) & is_amount
 
 
 def _notes(interactions: Interactions) -> list[str]:

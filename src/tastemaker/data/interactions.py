@@ -25,7 +25,7 @@ class Interactions:
         times: (E,) float64, seconds since 1970 or a plain sequence number; equal times keep the
             order of the file. All zero when the log has no times.
         weights: (E,) float32, how strong an event is (weight, watch time or rating as given); 1
-            where the log says nothing.
+            where the log says nothing. Of impressions: 1 where the file says that it was chosen, else 0.
         is_ordered: whether the order within a user means anything: there were timestamps, or the
             format is a sequence.
         is_clock: whether `times` are points on one clock that all users share, so that a cut in time

@@ -61,3 +61,9 @@ KNOWN = frozenset(
     (*ITEM_IDS, *USER_IDS, *TITLES, *TIMES, *WEIGHTS, *POPULARITY, *TEXTS, *LISTS, *KINDS_OF, *NEVER)
 )
 """Every name above: a first line that has one of them is a header."""
+
+OUTCOMES = _names("""
+    click clicked clicks is_click is_clicked was_clicked chosen selected outcome conversion converted
+    purchase purchased bought played watched watch_time watchtime event event_type rating reward
+""")
+"""Beside what somebody was shown: whether it was chosen. A file may have several."""

@@ -17,13 +17,13 @@ from tastemaker.data.tables import Source, Table, read_table
 from tastemaker.errors import DataError
 from tastemaker.recipe import ColumnChoice, DataRecipe, Role
 
-KINDS: tuple[Kind, ...] = ("items", "interactions", "users")  # also the order of a report
+KINDS: tuple[Kind, ...] = ("items", "interactions", "users", "impressions")  # also the order of a report
 DEFAULTS = DataRecipe.model_validate({})
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What happened: a catalogue, who touched what of it, and who they are.
+    """What happened: a catalogue, who touched what of it, who they are, and what they were shown.
 
     Attributes:
         items: the catalogue; where no items file was given, the items of the log.
@@ -31,12 +31,15 @@ class Dataset:
         users: what is known of users beside their ids, or None. Neither all users of the log need
             be in it nor the other way round.
         report: how each file fared.
+        impressions: what users were shown, or None; its weights say what was chosen. Its users need
+            not be those of the log.
     """
 
     items: Catalogue
     interactions: Interactions | None
     users: Catalogue | None
     report: Report
+    impressions: Interactions | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -47,9 +50,10 @@ class Dataset:
             for column in () if catalogue is None else catalogue.frame.iter_columns():
                 digest.update(f"\0{column.name}\0".encode())
                 digest.update(_column_bytes(column))
-        if self.interactions is not None:
-            digest.update(self.interactions.fingerprint.encode())
-            digest.update(self.interactions.weights.tobytes())
+        for log in (self.interactions, self.impressions):
+            if log is not None:
+                digest.update(log.fingerprint.encode())
+                digest.update(log.weights.tobytes())
         return digest.hexdigest()
 
     @property
@@ -63,16 +67,18 @@ def read(
     interactions: Source | None = None,
     users: Source | None = None,
     recipe: DataRecipe = DEFAULTS,
+    impressions: Source | None = None,
 ) -> Dataset:
     """Read, repair and check what there is.
 
     Args:
-        items: path or frame of the catalogue; None takes the recipe's path, as for the other two.
+        items: path or frame of the catalogue; None takes the recipe's path, as for the others.
             Without one, the items are those in the log.
         interactions: path or frame of the log.
         users: path or frame of what is known of users.
         recipe: paths, roles of columns that differ from what would be inferred, and how much of a
             file may be unusable.
+        impressions: path or frame of what users were shown, chosen or not.
 
     Raises:
         DataError: a file can't be read, or what is in it can't be used; one line says what to do.
@@ -81,6 +87,7 @@ def read(
         "items": items if items is not None else recipe.items,
         "interactions": interactions if interactions is not None else recipe.interactions,
         "users": users if users is not None else recipe.users,
+        "impressions": impressions if impressions is not None else recipe.impressions,
     }
     if sources["items"] is None and sources["interactions"] is None:
         raise DataError("There is nothing to read: give a file of items, of interactions, or both.")
@@ -92,16 +99,19 @@ def read(
         if kind in tables:
             catalogues[kind], report = _catalogue(tables[kind], kind, recipe)
             reports.append(report)
-    log: Interactions | None = None
-    if "interactions" in tables:
-        keys = {catalogue.id_column: _KEY_ROLES[kind] for kind, catalogue in catalogues.items()}
-        columns = infer(tables["interactions"], "interactions", recipe.columns, keys)
-        log, catalogues["items"], report = clean_interactions(
-            tables["interactions"], columns, catalogues.get("items"), recipe.max_rejected
-        )
-        reports.append(report)
+    logs: dict[Kind, Interactions] = {}
+    for kind in ("interactions", "impressions"):  # in this order: the items may be those in the log
+        if kind in tables:
+            logs[kind], catalogues["items"], report = _log(tables[kind], kind, catalogues, recipe)
+            reports.append(report)
     reports.sort(key=lambda report: KINDS.index(report.kind))
-    return Dataset(catalogues["items"], log, catalogues.get("users"), Report(tuple(reports)))
+    return Dataset(
+        catalogues["items"],
+        logs.get("interactions"),
+        catalogues.get("users"),
+        Report(tuple(reports)),
+        logs.get("impressions"),
+    )
 
 
 def read_log(
@@ -130,6 +140,14 @@ _KEY_ROLES: Mapping[Kind, Role] = {"items": Role.ITEM, "users": Role.USER}
 def _catalogue(table: Table, kind: Kind, recipe: DataRecipe) -> tuple[Catalogue, FileReport]:
     columns = infer(table, kind, recipe.columns)
     return clean_catalogue(table, columns, kind, recipe.max_rejected)
+
+
+def _log(
+    table: Table, kind: Kind, catalogues: Mapping[Kind, Catalogue], recipe: DataRecipe
+) -> tuple[Interactions, Catalogue, FileReport]:
+    keys = {catalogue.id_column: _KEY_ROLES[of] for of, catalogue in catalogues.items()}
+    columns = infer(table, kind, recipe.columns, keys)
+    return clean_interactions(table, columns, catalogues.get("items"), recipe.max_rejected, kind)
 
 
 def _column_bytes(series: pl.Series) -> bytes:

@@ -13,7 +13,7 @@ from rich.table import Table as Grid
 from tastemaker.errors import DataError
 from tastemaker.recipe import Column
 
-Kind = Literal["items", "interactions", "users"]
+Kind = Literal["items", "interactions", "users", "impressions"]
 
 FIRST_LINES = 5
 """Line numbers shown as examples."""
@@ -52,7 +52,7 @@ class FileReport:
     """How one file fared.
 
     Attributes:
-        kind: items, interactions or users.
+        kind: items, interactions, users or impressions.
         name: its path, or what the frame is called.
         columns: what each column was taken for.
         read: rows in the file, without the header and blank lines.

@@ -1,6 +1,6 @@
 """What each column is to the model, from its name and its values; what a person says comes first.
 
-Every file is of one kind (items, interactions or users) with roles of its own. A role that only
+Every file is of one kind (items, interactions, users or impressions) with roles of its own. A role that only
 one column can have goes to the best name for it. Nothing here changes a value: `clean` does.
 """
 
@@ -15,6 +15,7 @@ from tastemaker.data.names import (
     KINDS_OF,
     LISTS,
     NEVER,
+    OUTCOMES,
     POPULARITY,
     TEXTS,
     TIMES,
@@ -34,11 +35,13 @@ ROLES: dict[Kind, tuple[Role, ...]] = {
     "items": (Role.ID, *DESCRIPTIVE, Role.IGNORED),
     "interactions": (Role.USER, Role.ITEM, Role.TIME, Role.WEIGHT, Role.IGNORED),
     "users": (Role.ID, *DESCRIPTIVE[1:], Role.IGNORED),
+    "impressions": (Role.USER, Role.ITEM, Role.TIME, Role.OUTCOME, Role.IGNORED),
 }
 SYNONYMS: dict[tuple[Kind, Role], Role] = {
     ("items", Role.ITEM): Role.ID,
     ("users", Role.USER): Role.ID,
     ("interactions", Role.DATE): Role.TIME,
+    ("impressions", Role.DATE): Role.TIME,
 }
 
 # An event may have an id of its own: `id` names the item only where nothing else does.
@@ -57,13 +60,13 @@ def infer(
 
     Args:
         table: the file.
-        kind: which of the three it is.
+        kind: which of the four it is.
         choices: what a person says, by column name; names of other files' columns are passed over.
-        keys: for interactions, the names that the id columns have in the other files.
+        keys: for interactions and impressions, the names that the id columns have in the other files.
 
     Raises:
-        DataError: no column can be the key (the user and the item, in interactions); a role that
-            only one column can have was given to two.
+        DataError: no column can be the key (the user and the item, in interactions; the time too, in
+            impressions); a role that only one column can have was given to two.
     """
     chosen = {
         name: role for name in table.frame.columns if (role := _chosen_role(name, kind, choices)) is not None
@@ -142,12 +145,15 @@ def _single_roles(
             return name
         return None
 
-    if kind == "interactions":
+    if kind in ("interactions", "impressions"):
         user, item = give(Role.USER, USER_IDS), give(Role.ITEM, LOGGED_ITEMS)
         if user is None or item is None:
             raise DataError(_no_key(table, "user" if user is None else "item"))
-        give(Role.TIME, TIMES)
-        give(Role.WEIGHT, WEIGHTS)
+        time = give(Role.TIME, TIMES)
+        if kind == "interactions":
+            give(Role.WEIGHT, WEIGHTS)
+        elif time is None:  # nobody could tell which of them a part of the log may know
+            raise DataError(_no_key(table, "time"))
     elif kind == "users":
         if give(Role.ID, [*USER_IDS, "id"]) is None:
             raise DataError(_no_key(table, "id"))
@@ -172,7 +178,7 @@ def _refuse_two(roles: Mapping[str, Role], kind: Kind) -> None:
 
 def _no_key(table: Table, role: str) -> str:
     columns = table.frame.columns
-    what = {"user": "the user", "item": "the item", "id": "an id or a title"}[role]
+    what = {"user": "the user", "item": "the item", "time": "the time", "id": "an id or a title"}[role]
     name = next((name for name in columns if plain_name(name) not in TIMES), columns[0])
     return (
         f"{table.name} has no column that looks like {what}; it has {', '.join(columns)[:200]}. "
@@ -235,7 +241,9 @@ def _described(series: pl.Series, name: str, kind: Kind, role: Role | None, choi
 def _role_by_values(series: pl.Series, name: str, kind: Kind, choice: ColumnChoice) -> Role:
     """A role for a column whose name told nothing that only one column can be."""
     plain = plain_name(name)
-    if kind == "interactions" or series.null_count() == len(series) or plain in NEVER:
+    if kind == "impressions" and plain in OUTCOMES and series.null_count() < len(series):
+        return Role.OUTCOME
+    if kind in ("interactions", "impressions") or series.null_count() == len(series) or plain in NEVER:
         return Role.IGNORED
     if series.dtype != pl.String or choice.separator is not None:
         return Role.CATEGORIES

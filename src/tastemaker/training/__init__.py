@@ -13,6 +13,7 @@ from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.training.catalogue import of_catalogue
 from tastemaker.training.histories import of_histories
+from tastemaker.training.impressions import check_impressions
 from tastemaker.training.parts import bundle
 
 DEFAULTS = Recipe()
@@ -29,10 +30,12 @@ def train(
         recipe: knobs.
         report: told how far the work is.
         trail: where checkpoints and curves go; of a catalogue alone there are none, it takes a minute.
-    Raises: TrainingError when TensorFlow is missing, when there is nothing to learn from, when it won't fit
-        into memory, or when the loss stops being a number.
+    Raises: TrainingError when TensorFlow is missing, when there is nothing to learn from, when the recipe
+        draws from what was passed over and nothing was, when it won't fit into memory, or when the loss
+        stops being a number.
     """
     check_ready()
+    check_impressions(data, recipe, report)
     if recipe.preset == "seed-content" or data.interactions is None:
         if recipe.preset == "seed-softmax":
             raise TrainingError("preset seed-softmax learns from histories: give a file of interactions.")

@@ -21,6 +21,7 @@ from tastemaker.features.users import encode_users
 from tastemaker.progress import Progress, Report, Trail
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
+from tastemaker.training.impressions import passed_over
 from tastemaker.training.pairing import Kind, Pairing
 from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
@@ -187,6 +188,7 @@ def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe)
         user_rows=user_rows,
         in_order=_in_order(log, recipe),
         recipe=recipe,
+        impressions=None if data.impressions is None else passed_over(data.impressions, log, part),
     )
     return _Study(problem, encoders)
 

@@ -48,6 +48,9 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
     columns = {"items": list(data.items.columns)}
     if data.users is not None:
         columns["users"] = list(data.users.columns)
+    counts = {"items": data.items.size, "users": log.user_count, "interactions": log.size}
+    if data.impressions is not None:
+        counts["impressions"] = data.impressions.size
     manifest = Manifest(
         kind=parts.kind,
         recipe=recipe.model_copy(update={"data": stated}).model_dump(mode="json"),
@@ -57,12 +60,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         pair_weight=parts.pair_weight,
         is_ordered=log.is_ordered,
         is_clock=log.is_clock,
-        data={
-            "fingerprint": data.fingerprint,
-            "items": data.items.size,
-            "users": log.user_count,
-            "interactions": log.size,
-        },
+        data={"fingerprint": data.fingerprint, **counts},
         training=parts.training,
         metrics=_headline(parts.evaluation),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
