@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tastemaker.errors import RecipeError
@@ -137,9 +137,10 @@ class HistoryRecipe(Table):
     alone"""
     length: int = Field(50, ge=1)
     """newest events that the query tower sees"""
-    encoder: Literal["recency", "mean", "transformer"] = "recency"
+    encoder: Literal["recency", "mean", "transformer", "pooling", "gru"] = "recency"
     """how a history becomes a vector. recency: several weighted means, each with a memory it learns;
-    mean: every event alike; transformer: each event sees those before it, all prefixes are learnt from"""
+    mean: every event alike. The others read it event by event and learn from all of its prefixes.
+    transformer: each event sees those before it; pooling: attention with one learnt question; gru"""
     blocks: int = Field(2, ge=1)
     """layers of the transformer"""
     heads: int = Field(2, ge=1)
@@ -180,6 +181,17 @@ class HistoryRecipe(Table):
     """what the pairs say counts so much beside the network, instead of the validation's choice"""
     pair_ridge: float | None = Field(None, gt=0)
     """of ease: higher trusts co-occurrence less"""
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether the encoder reads a history event by event, and not as a few sums."""
+        return self.encoder not in ("recency", "mean")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.reads_events and self.dim % self.heads:
+            raise PydanticCustomError("heads", "dim has to be a multiple of heads")
+        return self
 
 
 class LossRecipe(Table):

@@ -1,5 +1,6 @@
 import json
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis.strategies import booleans, floats, integers, lists
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
-from tastemaker.features.batches import Examples, Scale, cut, query_windows
+from tastemaker.features.batches import Batch, Examples, Scale, Stretches, cut, query_windows
 
 ITEMS = 7
 Histories = lists(lists(integers(0, ITEMS - 1), max_size=9), min_size=1, max_size=5)
@@ -115,6 +116,124 @@ def test_without_order_a_long_history_is_seen_in_random_parts():
     for _ in range(100):
         parts.add(frozenset(made.batch(np.array([0]), rng).history.rows[0].tolist()))
     assert len(parts) == 15  # pairs of the six others
+
+
+# --- stretches ------------------------------------------------------------------------------
+
+
+def stretches(histories: list[list[int]], length: int, size: int) -> Stretches:
+    """The strength of an event is its position in the log, so that each can be told from all others."""
+    log = log_of(histories)
+    return Stretches(examples(replace(log, weights=np.arange(log.size, dtype=np.float32)), length), size)
+
+
+def unfolded(batch: Batch) -> Iterator[tuple[int, list[int], int]]:
+    """Of each example: what it comes after, as positions in the log, newest first; and its place there."""
+    for after in batch.after.tolist():
+        owner, place = divmod(after, batch.history.rows.shape[1])
+        there = batch.history.rows[owner] != PAD
+        yield owner, batch.history.values[owner][there].astype(int).tolist(), place
+
+
+@given(Histories, integers(1, 5), integers(1, 12), integers(0, 99))
+@settings(max_examples=100)
+def test_in_an_epoch_of_stretches_every_example_is_found_once_from_the_newest_before_it(
+    histories, length, size, seed
+):
+    made, met = stretches(histories, length, size), []
+    log = made.examples.log
+    if not len(made.examples.events):
+        return
+    for dealt in made.deal(np.random.default_rng(seed)):
+        batch = made.batch(dealt)
+        assert len(batch.labels) == len(batch.users) == len(batch.after)
+        assert (
+            batch.history.rows.shape
+            == batch.history.values.shape
+            == (len(batch.owners), batch.history.rows.shape[1])
+        )
+        for at, (owner, positions, place) in enumerate(unfolded(batch)):
+            user = int(batch.owners[owner])
+            start = int(log.offsets[user])
+            newest, label = positions[0] + 1, positions[place] + 1
+            met.append(label)
+            assert batch.users[at] == user == log.users[label]
+            assert batch.labels[at] == log.rows[label]
+            # The stretch is what stands before its newest label, newest first, as far as the window goes …
+            assert positions == list(range(newest - 1, max(start, newest - length) - 1, -1))
+            assert batch.history.rows[owner][: len(positions)].tolist() == log.rows[positions].tolist()
+            # … and of that, this example sees what stands before its own label.
+            seen = positions[place:]
+            assert 1 <= len(seen) <= length
+            assert max(seen) == label - 1
+            assert batch.labels[at] not in log.rows[seen]
+    assert sorted(met) == made.examples.events.tolist()
+
+
+@given(Histories, integers(1, 5), integers(1, 12), integers(0, 99))
+@settings(max_examples=60)
+def test_batches_of_stretches_are_about_as_large_as_asked(histories, length, size, seed):
+    made = stretches([list(dict.fromkeys(history)) for history in histories], length, size)
+    events = len(made.examples.events)
+    if not events:
+        return
+    dealt = made.deal(np.random.default_rng(seed))
+    share = events / max(1, round(events / size))  # what each would have, could stretches be broken
+    longest = max(batch[:, 1].max() for batch in dealt)
+    assert longest <= length
+    for batch in dealt:
+        assert share - longest < len(made.batch(batch).labels) < share + longest
+
+
+def test_the_same_chance_deals_the_same_stretches_and_another_deals_others():
+    made = stretches([list(range(n % 6 + 2)) for n in range(20)], length=3, size=8)
+    one, again, other = (
+        [batch.tolist() for batch in made.deal(np.random.default_rng(seed))] for seed in (1, 1, 2)
+    )
+    assert one == again != other
+
+
+def test_from_epoch_to_epoch_a_long_history_is_cut_elsewhere():
+    made, met = stretches([[0, 1, 2, 3, 4, 5, 6]], length=3, size=100), set()
+    for epoch in range(30):
+        (dealt,) = made.deal(np.random.default_rng(epoch))
+        found = unfolded(made.batch(dealt))
+        met.add(
+            tuple(sorted((positions[place] + 1, len(positions) - place) for _, positions, place in found))
+        )
+    # Labels, and how many events each is found from: the newest stretch has one label, two or three.
+    assert met == {
+        ((1, 1), (2, 2), (3, 1), (4, 2), (5, 3), (6, 3)),
+        ((1, 1), (2, 1), (3, 2), (4, 3), (5, 2), (6, 3)),
+        ((1, 1), (2, 2), (3, 3), (4, 1), (5, 2), (6, 3)),
+    }
+
+
+def test_what_fits_into_a_window_is_never_cut():
+    made = stretches([[0, 1, 2, 3], [4, 5], [6]], length=3, size=100)
+    for seed in range(20):
+        (dealt,) = made.deal(np.random.default_rng(seed))
+        assert sorted(dealt.tolist()) == [[3, 3], [5, 1]]  # position of the newest label, and how many
+
+
+def test_stretches_of_like_length_come_together():
+    made = stretches([[0, 1, 2]] * 300 + [[*range(7)] * 4] * 30, length=30, size=30)
+    lengths = [set(batch[:, 1].tolist()) for batch in made.deal(np.random.default_rng(1))]
+    assert {2} in lengths
+    assert {27} in lengths
+    assert sum(len(kinds) > 1 for kinds in lengths) <= 1
+
+
+def test_a_batch_of_stretches_is_no_longer_than_its_longest():
+    made = stretches([[0, 1, 2, 3], [4, 5], [6, 0, 1]], length=50, size=100)
+    assert made.batch(np.array([[5, 1], [8, 2]])).history.rows.tolist() == [[4, PAD], [0, 6]]
+
+
+def test_every_batch_has_something_to_find():
+    """Whoever does one thing again and again gives no labels, and a mean over none is no number."""
+    made = stretches([[2, 2, 2, 2], [3, 3, 3, 3], [0, 1]], length=3, size=1)
+    for seed in range(20):
+        assert all(len(made.batch(dealt).labels) for dealt in made.deal(np.random.default_rng(seed)))
 
 
 # --- scale ----------------------------------------------------------------------------------

@@ -157,3 +157,17 @@ def test_an_epoch_shows_every_example_once_in_an_order_of_its_own():
     assert sorted(first) == sorted(second) == list(range(11))
     assert first != second
     assert orders(1) == [first, second] != orders(2)
+
+
+def test_progress_of_epochs_that_are_longer_than_the_first_never_passes_its_end():
+    told = []
+    tell = Tell("x", 10, 4, told.append)
+    tell.set_params({"epochs": 2})
+    tell.on_train_begin()
+    for epoch, steps in enumerate([10, 12]):
+        tell.on_epoch_begin(epoch)
+        for step in range(steps):
+            tell.on_train_batch_end(step, {"loss": 1.0})
+    assert [(p.step, p.steps) for p in told] == [(10, 20), (20, 20)]
+    tell.on_train_batch_end(18, {"loss": 1.0})
+    assert max(p.step for p in told) == 20

@@ -47,6 +47,17 @@ def test_the_gradients_of_a_bag_are_those_of_the_sum(heads, length, dim):
     assert kernels.bag_to_weights(slopes, vectors, places) == pytest.approx(wanted, rel=1e-4, abs=1e-5)
 
 
+@sizes
+def test_vectors_are_looked_up_at_their_places_and_their_gradient_goes_back_there(heads, length, dim):
+    vectors, places, _, _ = drawn(heads, length, dim)
+    found = kernels.looked_up(vectors, places)
+    assert found.tolist() == np.where(places[:, :, None] >= 0, vectors[places], np.float32(0)).tolist()
+    slopes = np.random.default_rng(1).normal(size=found.shape).astype(np.float32)  # in the padding, too
+    into = np.full((VECTORS, dim), 2, np.float32)  # what is there already stays, and more is added
+    kernels.scattered(slopes, places, into)
+    assert into == pytest.approx(2 + np.einsum("btd,btu->ud", slopes, one_hot(places)), rel=1e-4, abs=1e-5)
+
+
 def test_a_bag_by_hand_with_a_repeated_place_and_padding():
     vectors = np.array([[1, 10], [2, 20]], np.float32)
     places = np.array([[1, 0, 1, -1], [-1, -1, -1, -1]], np.int32)

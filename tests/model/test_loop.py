@@ -1,5 +1,7 @@
+import math
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from threading import Semaphore
@@ -27,14 +29,30 @@ class Cut(Exception):
     """The power went."""
 
 
+@dataclass(frozen=True)
+class Plan(Schedule):
+    """A schedule and what a `Diary` is to learn by it."""
+
+    epochs: int = 3
+    seed: int = 1
+    examples: int = 10
+    batch_size: int = 4
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(self.examples / self.batch_size)
+
+
 class Diary:
     """Learns whole numbers: every one depends on all that was laid out and learned before, and on chance.
 
     Args:
+        plan: the numbers are 100, 101, … of as many examples.
         cut: the number of the step at which the power goes, counted from the start of this process.
     """
 
-    def __init__(self, cut: int | None = None) -> None:
+    def __init__(self, plan: Plan, cut: int | None = None) -> None:
+        self.plan = plan
         self.model = SimpleNamespace(
             stop_training=False, get_weights=lambda: [np.array(self.weight)], set_weights=self._put
         )
@@ -47,17 +65,21 @@ class Diary:
     def begin_epoch(self, epoch):
         self.weight = (self.weight * 31 + epoch) % PRIME
 
+    def deal(self, rng):
+        order = rng.permutation(np.arange(100, 100 + self.plan.examples))
+        return np.split(order, range(self.plan.batch_size, len(order), self.plan.batch_size))
+
     def lay_out(self, examples, rng):
         self.drawn = (self.drawn * 17 + int(examples.sum())) % PRIME  # as a queue remembers what came by
-        return examples.tolist(), self.drawn, int(rng.integers(PRIME))
+        return len(examples), (examples.tolist(), self.drawn, int(rng.integers(PRIME)))
 
-    def learn(self, work):
+    def learn(self, work, done):
         if self.steps == self.cut:
             raise Cut
         self.steps += 1
         examples, drawn, chance = work
         self.learned.append([*examples, drawn, chance])
-        self.weight = (self.weight * 7 + drawn + chance) % PRIME
+        self.weight = (self.weight * 7 + drawn + chance + round(1000 * done)) % PRIME
         return float(max(examples))
 
     def state(self):
@@ -121,19 +143,15 @@ class Scripted(Checkpoint):
         return next(self.script, False)
 
 
-def schedule(examples: int = 10, batch_size: int = 4, epochs: int = 3, seed: int = 1) -> Schedule:
-    return Schedule(np.arange(100, 100 + examples), batch_size, epochs, seed)
-
-
-def learned(plan: Schedule, *callbacks) -> Diary:
-    diary = Diary()
+def learned(plan: Plan, *callbacks) -> Diary:
+    diary = Diary(plan)
     run(diary, plan, callbacks)
     return diary
 
 
 @pytest.mark.parametrize(("examples", "batch_size"), [(10, 4), (8, 4), (1, 4), (5, 1), (3, 50)])
 def test_an_epoch_shows_every_example_once(examples, batch_size):
-    plan = schedule(examples, batch_size)
+    plan = Plan(examples=examples, batch_size=batch_size)
     steps = learned(plan).examples
     assert len(steps) == 3 * plan.steps
     for epoch in range(3):
@@ -144,7 +162,7 @@ def test_an_epoch_shows_every_example_once(examples, batch_size):
 
 def test_each_epoch_has_an_order_of_its_own_and_a_seed_repeats_them():
     def orders(seed: int) -> list[list[int]]:
-        steps = learned(schedule(batch_size=10, seed=seed))
+        steps = learned(Plan(batch_size=10, seed=seed))
         return [*steps.examples, [step[-1] for step in steps.learned]]  # and what was drawn by chance
 
     one = orders(1)
@@ -156,7 +174,7 @@ def test_each_epoch_has_an_order_of_its_own_and_a_seed_repeats_them():
 
 def test_callbacks_hear_of_every_epoch_and_step_with_the_mean_loss_so_far():
     hearing = Hearing()
-    diary = learned(schedule(10, 4, 2), hearing)
+    diary = learned(Plan(epochs=2), hearing)
     wanted: list[tuple] = [("train begins",)]
     for epoch in range(2):
         wanted.append(("epoch begins", epoch))
@@ -168,25 +186,59 @@ def test_callbacks_hear_of_every_epoch_and_step_with_the_mean_loss_so_far():
     assert hearing.heard == [*wanted, ("train ends",)]
 
 
+def test_learning_is_told_how_far_it_is(tmp_path):
+    told = []
+
+    class Listening(Diary):
+        def learn(self, work, done):
+            loss = super().learn(work, done)
+            told.append(done)
+            return loss
+
+    plan, checkpoint = Plan(epochs=2), Checkpoint(tmp_path / "newest.npz", {}, every=0)
+    with pytest.raises(Cut):
+        run(Listening(plan, cut=4), plan, [], checkpoint)
+    run(Listening(plan), plan, [], checkpoint)
+    assert told == pytest.approx([0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3])
+
+
+def test_epochs_may_have_any_number_of_steps_and_steps_any_number_of_examples():
+    class Uneven(Diary):
+        """A batch is one number, its loss, and is said to hold ten times as many examples."""
+
+        epochs = iter([[5, 1], [6], [], [2, 3, 1]])
+
+        def deal(self, rng):
+            return [np.array([number]) for number in next(self.epochs)]
+
+        def lay_out(self, examples, rng):
+            return 10 * int(examples[0]), super().lay_out(examples, rng)[1]
+
+    hearing, plan = Hearing(), Plan(epochs=4)
+    run(Uneven(plan), plan, [hearing])
+    ends = [told[1:] for told in hearing.heard if told[0] == "epoch ends"]
+    assert ends == [(0, 26 / 6), (1, 6), (2, 0), (3, 14 / 6)]  # Σ n² / Σ n
+
+
 def test_callbacks_know_the_model_and_how_long_it_will_take():
     hearing = Hearing()
-    diary = learned(schedule(10, 4, 2), hearing)
+    diary = learned(Plan(epochs=2), hearing)
     assert hearing.model is diary.model
-    assert (hearing.params["epochs"], hearing.params["steps"]) == (2, 3)
+    assert hearing.params["epochs"] == 2
 
 
 @pytest.mark.parametrize("at", [("step ends", 0), ("epoch ends", 0)])
 def test_stop_training_ends_it_after_the_epoch(at):
     hearing = Hearing(stop_at=at)
-    assert len(learned(schedule(epochs=5), hearing).learned) == 3
+    assert len(learned(Plan(epochs=5), hearing).learned) == 3
     assert hearing.heard[-2][:2] == ("epoch ends", 0)
     assert hearing.heard[-1] == ("train ends",)
 
 
 def test_a_model_that_was_stopped_before_can_learn_again():
-    diary = Diary()
+    diary = Diary(Plan())
     diary.model.stop_training = True
-    run(diary, schedule(), [])
+    run(diary, diary.plan, [])
     assert len(diary.learned) == 9
 
 
@@ -199,14 +251,14 @@ def test_the_next_step_is_laid_out_while_this_one_learns():
             laid_out.release()
             return work
 
-        def learn(self, work):
+        def learn(self, work, done):
             step = self.steps % 3
             for _ in range((step == 0) + (step < 2)):  # an epoch's first waits for its own work, too
                 assert laid_out.acquire(timeout=5), "nothing was laid out in the meantime"
-            return super().learn(work)
+            return super().learn(work, done)
 
-    diary = Waiting()
-    run(diary, schedule(), [])
+    diary = Waiting(Plan())
+    run(diary, diary.plan, [])
     assert diary.steps == 9
 
 
@@ -224,10 +276,10 @@ def test_the_next_step_is_laid_out_while_this_one_learns():
 def test_a_training_cut_off_at_any_step_ends_as_if_it_had_never_stopped(
     examples, batch_size, epochs, seed, share
 ):
-    plan = schedule(examples, batch_size, epochs, seed)
+    plan = Plan(epochs, seed, examples, batch_size)
     whole, cut = learned(plan), share * epochs * plan.steps // 100
     with tempfile.TemporaryDirectory() as folder:
-        first, second = Diary(cut), Diary()
+        first, second = Diary(plan, cut), Diary(plan)
         checkpoint = Checkpoint(Path(folder) / "newest.npz", {}, every=0)
         with pytest.raises(Cut):
             run(first, plan, [], checkpoint)
@@ -241,14 +293,14 @@ def test_a_training_cut_off_at_any_step_ends_as_if_it_had_never_stopped(
 @given(due=lists(booleans(), max_size=12), cut=integers(0, 11))
 @settings(max_examples=40, deadline=None)
 def test_steps_since_the_last_save_are_learned_again_in_the_same_way(due, cut):
-    plan = schedule(14, 4, 3)
+    plan = Plan(examples=14)
     whole = learned(plan)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Scripted(Path(folder) / "newest.npz", {})
         checkpoint.script = iter(due)
         with pytest.raises(Cut):
-            run(Diary(cut), plan, [], checkpoint)
-        second = Diary()
+            run(Diary(plan, cut), plan, [], checkpoint)
+        second = Diary(plan)
         run(second, plan, [], checkpoint)
     assert second.learned == whole.learned
     assert (second.weight, second.drawn) == (whole.weight, whole.drawn)
@@ -258,13 +310,13 @@ def test_steps_since_the_last_save_are_learned_again_in_the_same_way(due, cut):
     "event", [("epoch begins", 1), ("step ends", 2), ("epoch ends", 1), ("step begins", 0)]
 )
 def test_a_callback_hears_the_same_of_an_epoch_that_was_cut_off(event, tmp_path):
-    plan = schedule(10, 4, 2)
+    plan = Plan(epochs=2)
     whole = Hearing()
     first, second = Hearing(cut_at=event), Hearing()
-    wanted, diary = learned(plan, whole), Diary()
+    wanted, diary = learned(plan, whole), Diary(plan)
     checkpoint = Checkpoint(tmp_path / "newest.npz", {}, every=0)
     with pytest.raises(Cut):
-        run(Diary(), plan, [first], checkpoint)
+        run(Diary(plan), plan, [first], checkpoint)
     run(diary, plan, [second], checkpoint)
     ends = [told for told in whole.heard if told[0] == "epoch ends"]
     assert ends == [told for told in first.heard + second.heard if told[0] == "epoch ends"]
@@ -274,18 +326,20 @@ def test_a_callback_hears_the_same_of_an_epoch_that_was_cut_off(event, tmp_path)
 @pytest.mark.parametrize("stop_at", [None, ("epoch ends", 1)])
 def test_a_training_that_has_ended_learns_nothing_when_it_is_run_again(stop_at, tmp_path):
     checkpoint = Checkpoint(tmp_path / "newest.npz", {})  # nothing is due before the end
-    first, second = Diary(), Diary()
-    run(first, schedule(epochs=4), [Hearing(stop_at)], checkpoint)
-    run(second, schedule(epochs=4), [], checkpoint)
+    plan = Plan(epochs=4)
+    first, second = Diary(plan), Diary(plan)
+    run(first, plan, [Hearing(stop_at)], checkpoint)
+    run(second, plan, [], checkpoint)
     assert second.steps == 0
     assert first.learned == second.learned
     assert len(second.learned) == (12 if stop_at is None else 6)
 
 
 def test_another_training_begins_anew(tmp_path):
-    run(Diary(), schedule(), [], Checkpoint(tmp_path / "newest.npz", {"seed": 1}))
-    diary = Diary()
-    run(diary, schedule(), [], Checkpoint(tmp_path / "newest.npz", {"seed": 2}))
+    plan = Plan()
+    run(Diary(plan), plan, [], Checkpoint(tmp_path / "newest.npz", {"seed": 1}))
+    diary = Diary(plan)
+    run(diary, plan, [], Checkpoint(tmp_path / "newest.npz", {"seed": 2}))
     assert diary.steps == 9
 
 
@@ -293,17 +347,17 @@ def test_another_training_begins_anew(tmp_path):
 @settings(max_examples=30, deadline=None)
 def test_the_best_epoch_is_remembered_over_a_cut(cut, every):
     """Scores rise, fall and rise; patience is counted over the cut, too."""
-    plan, scores = schedule(10, 4, 9), [0.1, 0.4, 0.2, 0.5, 0.3, 0.3, 0.3, 0.9, 0.9]
+    plan, scores = Plan(epochs=9), [0.1, 0.4, 0.2, 0.5, 0.3, 0.3, 0.3, 0.9, 0.9]
 
     def stopping(diary: Diary) -> StopByRanking:
         return StopByRanking(lambda: scores[len(diary.learned) // 3 - 1], 3, Tell("x", plan.steps, 4, silent))
 
-    whole = Diary()
+    whole = Diary(plan)
     stop = stopping(whole)
     run(whole, plan, [stop], None)
     assert (stop.best_epochs, len(whole.learned)) == (4, 21)
     with tempfile.TemporaryDirectory() as folder:
-        first, second, third = Diary(cut), Diary(), Diary()
+        first, second, third = Diary(plan, cut), Diary(plan), Diary(plan)
         checkpoint = Scripted(Path(folder) / "newest.npz", {})
         checkpoint.script = (step % every == 0 for step in range(1000))
         with pytest.raises(Cut):

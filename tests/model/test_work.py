@@ -88,11 +88,21 @@ def batch(seed: int, size: int = 8) -> Batch:
     rows[rows == labels[:, None]] = PAD
     rows[np.arange(LENGTH) >= rng.integers(0, LENGTH + 1, size)[:, None]] = PAD
     values = np.where(rows == PAD, 0, rng.normal(size=rows.shape)).astype(np.float32)
-    return Batch(Window(rows, values), labels, rng.integers(0, PEOPLE, size).astype(np.int32))
+    users = rng.integers(0, PEOPLE, size).astype(np.int32)
+    return Batch(Window(rows, values), labels, users, users)
+
+
+def sharing(seed: int, size: int = 8) -> Batch:
+    """Three histories, and any labels after any of their events."""
+    history, _, _, owners, _ = batch(seed, 3)
+    rng = np.random.default_rng(seed)
+    after = np.sort(rng.integers(0, 3 * LENGTH, size)).astype(np.int32)
+    labels = rng.integers(0, ITEMS, size).astype(np.int32)
+    return Batch(history, labels, owners[after // LENGTH], owners, after)
 
 
 def lay_out(world: World, given: Batch, seed: int = 7) -> Work:
-    return world.bench.lay_out(given, given.users + 100, np.random.default_rng(seed))
+    return world.bench.lay_out(given, given.owners + 100, np.random.default_rng(seed))
 
 
 def expected(world: World, size: int, queued: int, in_batch: bool) -> dict[int, float]:
@@ -116,24 +126,25 @@ def assert_laid_out(world: World, given: Batch, work: Work, candidates: set[int]
     assert work.candidates == len(candidates)
     assert len(work.starts) == len(given.labels) + 1
     for b, (label, user) in enumerate(zip(given.labels.tolist(), given.users.tolist(), strict=True)):
-        history = given.history.rows[b].tolist()
-        assert work.places[b].tolist() == [-1 if row == PAD else place[row] for row in history]
         assert work.columns[b] == place[label] < work.candidates
         struck = [rows[at] for at in work.known[work.starts[b] : work.starts[b + 1]]]
         assert sorted(struck) == sorted((world.touched[user] & candidates) - {label})
     assert work.starts[-1] == len(work.known)
+    for places, history in zip(work.places.tolist(), given.history.rows.tolist(), strict=True):
+        assert places == [-1 if row == PAD else place[row] for row in history]
     assert work.values.tolist() == given.history.values.tolist()
-    assert work.users.tolist() == (given.users + 100).tolist()
+    assert work.users.tolist() == (given.owners + 100).tolist()
+    assert work.after is given.after
     assert {work.places.dtype, work.columns.dtype, work.known.dtype, work.starts.dtype} == {np.dtype("int32")}
 
 
-@given(seed=integers(0, 999), in_batch=booleans(), size=integers(1, 12))
+@given(seed=integers(0, 999), in_batch=booleans(), size=integers(1, 12), shared=booleans())
 @settings(max_examples=25, deadline=None)
-def test_the_work_of_a_sampled_step_is_what_a_slow_count_gives(seed, in_batch, size):
+def test_the_work_of_a_sampled_step_is_what_a_slow_count_gives(seed, in_batch, size, shared):
     planted = world(seed, in_batch=in_batch)
     queued = 0
     for step in range(3):
-        given = batch(1000 * seed + step, size)
+        given = (sharing if shared else batch)(1000 * seed + step, size)
         work = lay_out(planted, given, step)
         drawn = planted.mixture.last.rows.tolist()
         assert len(drawn) == size + 5 + 4 + queued
@@ -150,12 +161,12 @@ def test_the_work_of_a_sampled_step_is_what_a_slow_count_gives(seed, in_batch, s
         queued = min(3, queued + size, 6)
 
 
-@given(seed=integers(0, 999))
+@given(seed=integers(0, 999), shared=booleans())
 @settings(max_examples=10, deadline=None)
-def test_against_the_whole_catalogue_every_item_stands_for_itself(seed):
+def test_against_the_whole_catalogue_every_item_stands_for_itself(seed, shared):
     planted = world(seed, sampled=False)
     for step in range(2):
-        given = batch(1000 * seed + step)
+        given = (sharing if shared else batch)(1000 * seed + step)
         work = lay_out(planted, given)
         assert work.chosen.rows.tolist() == list(range(ITEMS))
         assert work.weights.tolist() == [1] * ITEMS
@@ -247,7 +258,7 @@ def test_without_a_history_and_with_one_item_there_is_still_work():
     log = Interactions.from_events(["a"], np.zeros(2, np.int32), np.zeros(2, np.int32))
     items = Items(np.ones(1, np.float32), 2, None, 0.0, "adam", np.random.default_rng(1))
     nothing = Window(np.full((1, 3), PAD, np.int32), np.zeros((1, 3), np.float32))
-    given = Batch(nothing, np.zeros(1, np.int32), np.zeros(1, np.int32))
+    given = Batch(nothing, *[np.zeros(1, np.int32)] * 3)
     for mixture in (None, Mixture([(Uniform(1), 4)], None)):
         work = Bench(items, log, mixture).lay_out(given, given.users, np.random.default_rng(1))
         assert (work.candidates, work.chosen.rows.tolist(), work.columns.tolist()) == (1, [0], [0])

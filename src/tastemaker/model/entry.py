@@ -126,7 +126,9 @@ class SequenceEntry:
 
     def queries(self, inputs: list[Any], user: dict[str, Any], training: bool) -> Any:
         history, present, value, after = inputs
-        encoded = self._model({"history": history, "present": present, "value": value} | user, training=training)
+        encoded = self._model(
+            {"history": history, "present": present, "value": value} | user, training=training
+        )
         return tf.gather(tf.reshape(encoded, (-1, encoded.shape[-1])), after)
 
     def leave(self, slopes: Floats, into: Floats) -> None:

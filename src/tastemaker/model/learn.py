@@ -62,6 +62,11 @@ def learn(
             "There is nothing to learn from: nobody in the log did two different things. Train on the "
             "catalogue alone (without --interactions), or give a longer log."
         )
+    if recipe.reads_events and not problem.in_order:
+        raise TrainingError(
+            f"history.encoder={recipe.encoder} reads events in their order, and this log has none (or "
+            "history.order says so): use history.encoder=recency."
+        )
     if problem.recipe.preset == "seed-softmax":
         return _as_the_seed(problem, examples, epochs, stage, report, validate)
     memory.check(memory.bytes_needed(problem, drawn_of(problem), validate is not None))

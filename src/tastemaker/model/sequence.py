@@ -1,4 +1,4 @@
-"""Encoders that read a history event by event: a causal transformer.
+"""Encoders that read a history event by event: a causal transformer, attention pooling, a recurrent network.
 
 Histories run from the newest event to the oldest, as everywhere here, so "before" is "behind": an event
 sees itself and what stands at higher places. A query stands after every event, so that one pass over a
@@ -16,6 +16,12 @@ from tastemaker.model.history import AppendOne, BagOfRows, feature_inputs, regis
 NOT_SEEN = -1e9
 
 
+def _behind(length: Any) -> Any:
+    """(T, T) how many events before event t event s was; negative for newer ones."""
+    places = ops.arange(length)
+    return places[None, :] - places[:, None]
+
+
 @register
 class Attention(layers.Layer):
     """Causal self-attention with a learnt bias for each distance (Raffel et al., JMLR 2020).
@@ -24,30 +30,37 @@ class Attention(layers.Layer):
         heads: of D / heads numbers each.
         length: distances from there on share a bias.
         dropout: of the attention weights.
+        asks: whether each event asks a question of its own; if not, all ask one that is learnt (attention
+            pooling).
     """
 
-    def __init__(self, heads: int, length: int, dropout: float, **kwargs: Any) -> None:
+    def __init__(self, heads: int, length: int, dropout: float, asks: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.heads, self.length, self.dropout = heads, length, dropout
+        self.heads, self.length, self.dropout, self.asks = heads, length, dropout, asks
 
     def build(self, x: Any, *_: Any) -> None:
         dim = int(x[-1])
-        self.into = layers.Dense(3 * dim, name="into")
+        self.into = layers.Dense((3 if self.asks else 2) * dim, name="into")
         self.into.build(x)
         self.out = layers.Dense(dim, name="out")
         self.out.build(x)
         self.drop = layers.Dropout(self.dropout)
         self.distance = self.add_weight(shape=(self.heads, self.length), initializer="zeros", name="distance")
+        if not self.asks:
+            shape = (1, self.heads, 1, dim // self.heads)
+            self.question = self.add_weight(shape=shape, initializer="glorot_uniform", name="question")
 
     def call(self, x: Any, present: Any, training: bool = False) -> Any:
         """(B, T, D), (B, T) 1 or 0 → (B, T, D)."""
         batch, length, dim = ops.shape(x)[0], ops.shape(x)[1], x.shape[-1]
         each = dim // self.heads
-        parts = ops.reshape(self.into(x), (batch, length, 3, self.heads, each))
-        query, key, value = (ops.transpose(parts[:, :, n], (0, 2, 1, 3)) for n in range(3))
+        key, value, *asked = (
+            ops.transpose(ops.reshape(part, (batch, length, self.heads, each)), (0, 2, 1, 3))
+            for part in ops.split(self.into(x), 3 if self.asks else 2, axis=-1)
+        )
+        query = asked[0] if asked else self.question
         scores = ops.matmul(query * each**-0.5, ops.transpose(key, (0, 1, 3, 2)))  # (B, H, T, T)
-        places = ops.arange(length)
-        behind = places[None, :] - places[:, None]  # how long before event t event s was
+        behind = _behind(length)
         bias = ops.take(self.distance, ops.clip(behind, 0, self.length - 1), axis=1)
         unseen = ops.cast(behind < 0, x.dtype) * NOT_SEEN
         absent = (1.0 - present)[:, None, None, :] * NOT_SEEN
@@ -56,7 +69,7 @@ class Attention(layers.Layer):
         return self.out(ops.reshape(mixed, (batch, length, dim)))
 
     def get_config(self) -> dict[str, Any]:
-        own = {"heads": self.heads, "length": self.length, "dropout": self.dropout}
+        own = {"heads": self.heads, "length": self.length, "dropout": self.dropout, "asks": self.asks}
         return {**super().get_config(), **own}
 
 
@@ -78,13 +91,11 @@ class LowPass(layers.Layer):
     def call(self, x: Any, present: Any) -> Any:
         """(B, T, D), (B, T) 1 or 0 → (B, T, D)."""
         there = present[:, :, None]
-        slow = self._summed(x * there) / ops.maximum(self._summed(there), 1.0)
+        behind = _behind(ops.shape(x)[1])
+        # As a product: of slices, each has a gradient as large as the whole.
+        near = ops.cast((behind >= 0) & (behind < self.width), x.dtype)
+        slow = ops.matmul(near, x * there) / ops.maximum(ops.matmul(near, there), 1.0)
         return slow + ops.square(self.fast) * (x - slow)
-
-    def _summed(self, x: Any) -> Any:
-        length = ops.shape(x)[1]
-        padded = ops.pad(x, [[0, 0], [0, self.width - 1], [0, 0]])
-        return sum(padded[:, behind : behind + length] for behind in range(self.width))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "width": self.width}
@@ -100,6 +111,8 @@ class Block(layers.Layer):
         width: events that the filter looks at.
         dropout: after both parts, and of the attention weights.
         before: whether a part is normalised before, or its sum with what came in afterwards.
+        inner: width of the thinking, in D.
+        asks: see `Attention`.
     """
 
     def __init__(
@@ -111,10 +124,11 @@ class Block(layers.Layer):
         dropout: float,
         before: bool,
         inner: int = 4,
+        asks: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.options = {
+        self.options: dict[str, Any] = {
             "heads": heads,
             "length": length,
             "slow": slow,
@@ -122,11 +136,12 @@ class Block(layers.Layer):
             "dropout": dropout,
             "before": before,
             "inner": inner,
+            "asks": asks,
         }
 
     def build(self, x: Any, *_: Any) -> None:
         dim, options = int(x[-1]), self.options
-        self.attention = Attention(options["heads"], options["length"], options["dropout"])
+        self.attention = Attention(options["heads"], options["length"], options["dropout"], options["asks"])
         self.attention.build(x)
         if options["slow"]:
             self.low_pass = LowPass(options["width"])
@@ -163,6 +178,31 @@ class Block(layers.Layer):
 
 
 @register
+class Recurrent(layers.Layer):
+    """A gated recurrent network from the oldest event to the newest (Hidasi et al., ICLR 2016)."""
+
+    def __init__(self, dropout: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dropout = dropout
+
+    def build(self, x: Any, *_: Any) -> None:
+        self.network = layers.GRU(int(x[-1]), return_sequences=True)
+        self.network.build(x)
+        self.drop = layers.Dropout(self.dropout)
+
+    def call(self, x: Any, present: Any, training: bool = False) -> Any:
+        """(B, T, D), (B, T) 1 or 0 → (B, T, D)."""
+        oldest_first, there = ops.flip(x, axis=1), ops.flip(present, axis=1)
+        # A loop is nothing that LiteRT knows: what serving calls, of one length, is written out.
+        self.network.unroll = x.shape[1] is not None
+        states = self.network(oldest_first, mask=there > 0, training=training)
+        return self.drop(ops.flip(states, axis=1), training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dropout": self.dropout}
+
+
+@register
 class Strengths(layers.Layer):
     """Adds to each event what its strength says, and norms and drops what comes out."""
 
@@ -194,19 +234,20 @@ class Newest(layers.Layer):
 
 
 class SequenceTower:
-    """From a history to the queries after each of its events, in the two forms that training and serving want.
+    """From a history to the queries after each of its events, as training and serving want them.
 
     Args:
         length: T at most.
         dim: D, of item vectors and of the query.
-        blocks, heads: of the transformer.
+        encoder: transformer, pooling or gru.
+        blocks, heads: of the transformer; of attention pooling, the heads.
         slow, width: of its low-pass filters.
         before: whether blocks normalise before or after.
         dropout: of the input and in the blocks.
         user: features of users, or None.
 
     Attributes:
-        model: history (B, T, D), present (B, T), value (B, T) [, user features] → (B, T, D); what training calls,
+        model: history (B, T, D), present, value (B, T) [, user features] → (B, T, D); what training calls,
             with T as long as the batch needs.
         whole: the same → (B, D + 1), the query after the newest event alone, what serving calls. The history
             comes in as vectors, not rows, so that an item that is newer than the model can stand in it; the
@@ -218,6 +259,7 @@ class SequenceTower:
         length: int,
         dim: int,
         *,
+        encoder: str = "transformer",
         blocks: int,
         heads: int,
         slow: float,
@@ -228,14 +270,22 @@ class SequenceTower:
     ) -> None:
         self.length, self.dim, self.user = length, dim, user
         self._entry = Strengths(dropout, norm=not before, name="strengths")
-        self._blocks = [
-            Block(heads, length, slow, width, dropout, before, name=f"block_{n}") for n in range(blocks)
-        ]
+        self._blocks: list[Any]
+        if encoder == "gru":
+            self._blocks = [Recurrent(dropout, name="recurrent")]
+        elif encoder == "pooling":
+            self._blocks = [Block(heads, length, 0.0, 1, dropout, before, asks=False, name="pooling")]
+        else:
+            self._blocks = [
+                Block(heads, length, slow, width, dropout, before, name=f"block_{n}") for n in range(blocks)
+            ]
         self._last = layers.LayerNormalization(epsilon=1e-6, name="last") if before else None
         self._kinds = None
         if user is not None and user.fields:
             self._kinds = BagOfRows(user.table_size, dim, name="user_bag")
-        self._numbers = layers.Dense(dim, name="user_numbers") if user is not None and user.dense.shape[1] else None
+        self._numbers = (
+            layers.Dense(dim, name="user_numbers") if user is not None and user.dense.shape[1] else None
+        )
         self.model = self._encoder(None)
         self.whole = self._whole()
 

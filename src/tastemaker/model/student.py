@@ -54,7 +54,7 @@ class Student:
             tied=recipe.tied,
         )
         self.tower, entry = _way_in(problem)
-        self._stretches = Stretches(examples, recipe.batch_size) if recipe.encoder == "transformer" else None
+        self._stretches = Stretches(examples, recipe.batch_size) if recipe.reads_events else None
         count = drawn_of(problem)
         self.model = Network(
             entry,
@@ -181,10 +181,11 @@ class Student:
 
 def _way_in(problem: Problem) -> tuple[QueryTower | SequenceTower, Entry]:
     recipe = problem.recipe.history
-    if recipe.encoder == "transformer":
+    if recipe.reads_events:
         sequences = SequenceTower(
             recipe.length,
             recipe.dim,
+            encoder=recipe.encoder,
             blocks=recipe.blocks,
             heads=recipe.heads,
             slow=recipe.slow,
@@ -200,7 +201,7 @@ def _way_in(problem: Problem) -> tuple[QueryTower | SequenceTower, Entry]:
         recipe.hidden,
         recipe.activation,
         recipe.dropout,
-        encoder=recipe.encoder,
+        encoder="mean" if recipe.encoder == "mean" else "recency",
         in_order=problem.in_order,
         user=problem.user_features,
     )

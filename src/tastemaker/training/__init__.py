@@ -8,13 +8,14 @@ import importlib.util
 
 from tastemaker.data import Dataset
 from tastemaker.errors import TrainingError
-from tastemaker.progress import NO_TRAIL, Report, Trail, silent
+from tastemaker.progress import NO_TRAIL, Progress, Report, Trail, silent
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.training.catalogue import of_catalogue
 from tastemaker.training.histories import of_histories
 from tastemaker.training.impressions import check_impressions
 from tastemaker.training.parts import bundle
+from tastemaker.training.settings import note, settled
 
 DEFAULTS = Recipe()
 
@@ -41,6 +42,8 @@ def train(
             raise TrainingError("preset seed-softmax learns from histories: give a file of interactions.")
         parts = of_catalogue(data, recipe, report)
     else:
+        recipe = settled(recipe, data.interactions)
+        report(Progress("settings", 1, 1, note=note(recipe)))
         parts = of_histories(data, data.interactions, recipe, report, trail)
     return Recommender(bundle(data, recipe, parts))
 

@@ -25,6 +25,7 @@ from tastemaker.training.impressions import passed_over
 from tastemaker.training.pairing import Kind, Pairing
 from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
+from tastemaker.training.settings import in_order
 
 if TYPE_CHECKING:
     from tastemaker.model.problem import Learned
@@ -38,34 +39,58 @@ PAIR_USERS = 5000
 def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Report, trail: Trail) -> Parts:
     """Learn with an exam held, then once more on everything, for as long and with the same choices."""
     started = time.perf_counter()
-    exam, why = choose(log, recipe.split)
-    rng = np.random.default_rng(recipe.seed)
-    inner = _validation(exam, _in_order(log, recipe), rng)
-    students = asked(inner, recipe.evaluation.max_users, rng)
-    evaluation: ExamReport | None = None
-    pairing: Pairing | None = None
-    if len(students) and (np.diff(inner.train.offsets) > 1).any():
-        trial = _trial(data, log, inner, students, recipe, report, trail)
-        epochs, pairing = trial.epochs, trial.pairing
-        strict = Fold(inner.train, exam.history, exam.targets)
-        if len(asked(strict)):
-            report(Progress("exam", 0, 1))
-            recommender = Recommender(bundle(data, recipe, trial.parts, histories=inner.train))
-            evaluation = mark(recommender, strict, why)
-            report(Progress("exam", 1, 1))
-    else:
-        # Nobody has enough events to be asked: half of the most, with nothing to stop by.
-        epochs = max(1, recipe.history.epochs // 2)
+    tried = attempt(data, log, recipe, report, trail)
+    # Where nobody has enough events to be asked: half of the most, with nothing to stop by.
+    epochs = max(1, recipe.history.epochs // 2) if tried.epochs is None else tried.epochs
     study = _study(data, log, log, recipe)
     final = study.learn(log, epochs, "refit on everything", report, trail)
     training = {
         "epochs": final.epochs,
         "examples": final.examples,
         "seconds": round(time.perf_counter() - started, 1),
-        "pairs": "none" if pairing is None else pairing.note,
-        "exam": why,
+        "pairs": "none" if tried.pairing is None else tried.pairing.note,
+        "exam": tried.why,
     }
-    return replace(study.parts(final, log, pairing), evaluation=evaluation, training=training)
+    return replace(study.parts(final, log, tried.pairing), evaluation=tried.evaluation, training=training)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A training with an exam held back, and what it found out without the exam's answers.
+
+    Attributes:
+        evaluation: the exam's outcome; its weights are of the part before it alone.
+        epochs: that were best on the validation part; None where nobody could be asked.
+        pairing: that was.
+        why: how the exam was chosen.
+        seconds: spent on it, the exam included.
+    """
+
+    evaluation: ExamReport | None
+    epochs: int | None
+    pairing: Pairing | None
+    why: str
+    seconds: float
+
+
+def attempt(data: Dataset, log: Interactions, recipe: Recipe, report: Report, trail: Trail) -> Attempt:
+    """Train on the part before the exam, choosing by a validation part of it, and hold the exam."""
+    started = time.perf_counter()
+    exam, why = choose(log, recipe.split)
+    rng = np.random.default_rng(recipe.seed)
+    inner = _validation(exam, in_order(log, recipe), rng)
+    students = asked(inner, recipe.evaluation.max_users, rng)
+    if not len(students) or not (np.diff(inner.train.offsets) > 1).any():
+        return Attempt(None, None, None, why, 0.0)
+    trial = _trial(data, log, inner, students, recipe, report, trail)
+    strict = Fold(inner.train, exam.history, exam.targets)
+    evaluation: ExamReport | None = None
+    if len(asked(strict)):
+        report(Progress("exam", 0, 1))
+        recommender = Recommender(bundle(data, recipe, trial.parts, histories=inner.train))
+        evaluation = mark(recommender, strict, why)
+        report(Progress("exam", 1, 1))
+    return Attempt(evaluation, trial.epochs, trial.pairing, why, time.perf_counter() - started)
 
 
 @dataclass(frozen=True)
@@ -119,7 +144,7 @@ def _kind_of_pairs(log: Interactions, recipe: Recipe) -> Kind:
     if recipe.preset != "default":
         return "none"
     if recipe.history.pairs == "auto":
-        return "following" if _in_order(log, recipe) else "ease"
+        return "following" if in_order(log, recipe) else "ease"
     return recipe.history.pairs
 
 
@@ -186,15 +211,11 @@ def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe)
         item_features=item_features,
         user_features=user_features,
         user_rows=user_rows,
-        in_order=_in_order(log, recipe),
+        in_order=in_order(log, recipe),
         recipe=recipe,
         impressions=None if data.impressions is None else passed_over(data.impressions, log, part),
     )
     return _Study(problem, encoders)
-
-
-def _in_order(log: Interactions, recipe: Recipe) -> bool:
-    return log.is_ordered if recipe.history.order == "auto" else recipe.history.order == "time"
 
 
 def _seen(encoded: Encoded) -> Encoded | None:

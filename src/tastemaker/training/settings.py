@@ -1,0 +1,66 @@
+"""What a recipe leaves open, settled by the size and shape of the log."""
+
+from typing import Any
+
+import numpy as np
+
+from tastemaker.data.interactions import Interactions
+from tastemaker.recipe import Recipe
+
+ENOUGH = 50_000
+"""Events from which on a history is worth reading event by event."""
+SHORT, LONG = 50, 200
+"""Least and most events that a transformer sees."""
+MANY = 300_000
+"""Events from which on batches are larger."""
+SPARSE, DENSE = 20.0, 200.0
+"""Events an item, below which half of everything is dropped, and above which a fifth."""
+
+
+def settled(recipe: Recipe, log: Interactions) -> Recipe:
+    """The recipe with every knob of `[history]` that it doesn't name chosen for this log."""
+    named = recipe.history.model_fields_set
+    history = recipe.history
+    if recipe.preset != "default":
+        return recipe
+    if "encoder" not in named:
+        history = history.model_copy(update={"encoder": _encoder(log, in_order(log, recipe))})
+    if history.reads_events:
+        chosen = _for_sequences(log)
+        kept = {name: value for name, value in chosen.items() if name not in named}
+        history = history.model_copy(update=kept)
+    return recipe.model_copy(update={"history": history})
+
+
+def note(recipe: Recipe) -> str:
+    """What was settled, in a line."""
+    history = recipe.history
+    names = ["encoder", "length", "dim", "dropout", "batch_size", "learning_rate", "epochs"]
+    return ", ".join(f"{name} {getattr(history, name)}" for name in names)
+
+
+def in_order(log: Interactions, recipe: Recipe) -> bool:
+    """Whether a history is what came before, or all that is beside."""
+    return log.is_ordered if recipe.history.order == "auto" else recipe.history.order == "time"
+
+
+def _encoder(log: Interactions, is_ordered: bool) -> str:
+    return "transformer" if is_ordered and log.size >= ENOUGH else "recency"
+
+
+def _for_sequences(log: Interactions) -> dict[str, Any]:
+    counts = np.diff(log.offsets)
+    longest = float(np.quantile(counts[counts > 0], 0.95)) if (counts > 0).any() else 0.0
+    each = log.size / max(1, len(np.unique(log.rows)))
+    share = np.clip(np.log(each / SPARSE) / np.log(DENSE / SPARSE), 0, 1)
+    large = log.size >= MANY
+    return {
+        "length": int(np.clip(np.ceil(longest / 10) * 10, SHORT, LONG)),
+        "dim": 64 if large else 128,
+        "dropout": round(float(0.5 - 0.3 * share), 2),
+        "batch_size": 1024 if large else 256,
+        "learning_rate": 2e-3 if large else 1e-3,
+        "decay": "linear",
+        "epochs": 12 if large else 20,
+        "patience": 12 if large else 20,
+    }

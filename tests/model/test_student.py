@@ -1,0 +1,195 @@
+"""The transformer through the whole of training: cut off, repeated, slowed down, and what it learns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.worlds import islands
+from tastemaker.features.batches import Examples, Scale
+from tastemaker.features.schema import Bag, Encoded, Field
+from tastemaker.progress import Trail, silent
+from tastemaker.recipe import Recipe
+
+keras = pytest.importorskip("keras")
+
+from tastemaker.model import kernels, student  # noqa: E402
+from tastemaker.model.learn import learn  # noqa: E402
+from tastemaker.model.problem import Learned, Problem  # noqa: E402
+from tastemaker.model.student import Student  # noqa: E402
+
+pytestmark = pytest.mark.slow  # TensorFlow takes seconds to load
+
+WORLD = islands(groups=4, items=20, people=60, events=8)
+ITEMS, USERS = len(WORLD.group), WORLD.log.user_count
+SMALL = {"encoder": "transformer", "blocks": 1, "heads": 2, "dim": 8, "length": 5, "batch_size": 100}
+KIND = Field("kind", "category", 3)
+
+
+@pytest.fixture
+def unexported(monkeypatch):
+    """Towers are handed out as Keras models: an export takes longer than all else here."""
+    for name in ("to_litert", "to_keras"):
+        monkeypatch.setattr(student, name, lambda model: model)
+
+
+def kinds(count: int) -> Encoded:
+    bag = Bag((np.arange(count)[:, None] % 3).astype(np.int32), np.ones((count, 1), np.float32))
+    return Encoded((KIND,), (bag,), np.linspace(-1, 1, count, dtype=np.float32)[:, None])
+
+
+def problem(history: dict, features: bool = True, **tables) -> Problem:
+    recipe = Recipe.of({"history": {**SMALL, **history}, **tables})
+    people = np.arange(USERS, dtype=np.int32)
+    items, users = (kinds(ITEMS), kinds(USERS + 1)) if features else (None, None)
+    return Problem(ITEMS, items, users, people, True, recipe)
+
+
+class PowerCut(Exception):
+    pass
+
+
+class CutAt(keras.callbacks.Callback):
+    """Steps are counted from the start of this process."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            raise PowerCut
+
+
+def assert_same(one: Learned, other: Learned) -> None:
+    for name, array in one.arrays.items():
+        np.testing.assert_array_equal(array, other.arrays[name], name)
+    for name, tower in one.towers.items():
+        for part, same in zip(tower.get_weights(), other.towers[name].get_weights(), strict=True):
+            np.testing.assert_array_equal(part, same, name)
+
+
+def test_cut_off_and_taken_up_again_or_repeated_it_ends_the_same_and_another_seed_does_not(
+    tmp_path, unexported
+):
+    chance = {"dropout": 0.3, "id_dropout": 0.2, "decay": "linear", "warm_up": 0.5, "epochs": 3}
+    drawn = {"count": 16, "uniform": 0.5, "queue": 0.3, "hard": 0.2}
+    task = problem({**chance, "checkpoint_every": 0}, negatives=drawn)
+
+    def trained(task: Problem, *callbacks, trail: Trail = Trail()) -> Learned:  # noqa: B008
+        return learn(task, WORLD.log, 3, stage="x", report=silent, trail=trail, callbacks=callbacks)
+
+    whole = trained(task)
+    assert_same(trained(task), whole)
+    trail = Trail(checkpoints=tmp_path)
+    for steps in (3, 5):  # in the first epoch, and again later
+        with pytest.raises(PowerCut):
+            trained(task, CutAt(steps), trail=trail)
+    assert (tmp_path / "x.npz").exists()
+    assert_same(trained(task, trail=trail), whole)
+    other = trained(replace(task, recipe=task.recipe.model_copy(update={"seed": 2})))
+    assert not np.array_equal(other.arrays["item_vectors"], whole.arrays["item_vectors"])
+
+
+@pytest.mark.parametrize("norm", ["before", "after"])
+@pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
+@pytest.mark.parametrize("slow", [0.0, 0.5])
+def test_every_kind_of_transformer_trains(norm, optimizer, slow):
+    task = problem({"norm": norm, "optimizer": optimizer, "slow": slow})
+    learner = Student(task, WORLD.log, examples(task))
+    rng = np.random.default_rng(1)
+    (batch, *_), before = learner.deal(rng), learner.model.get_weights()
+    count, work = learner.lay_out(batch, rng)
+    assert count == len(work.columns) == len(work.after)
+    assert np.isfinite(learner.learn(work, 0.0))
+    moved = [not np.array_equal(a, b) for a, b in zip(before, learner.model.get_weights(), strict=True)]
+    assert all(moved[-4:]), "a table wasn't moved"
+    assert np.isfinite(np.concatenate([w.ravel() for w in learner.model.get_weights()])).all()
+
+
+def examples(task: Problem, log: Interactions = WORLD.log) -> Examples:
+    return Examples(log, task.items, task.length, Scale.fit(log.weights), True, kernels.cut)
+
+
+def test_an_epoch_lays_out_every_example_once():
+    task = problem({})
+    learner = Student(task, WORLD.log, examples(task))
+    rng = np.random.default_rng(1)
+    counts = [learner.lay_out(batch, rng)[0] for batch in learner.deal(rng)]
+    assert sum(counts) == USERS * 7  # the first of eight events has no history
+    assert len(counts) == round(USERS * 7 / 100)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "shares"),
+    [
+        ({}, {0: 1, 2: 1, 3.9: 1}),
+        ({"warm_up": 1.0}, {0: 1, 2: 1}),  # only where it decays
+        ({"decay": "linear"}, {0: 1, 1: 3 / 4, 2: 1 / 2, 3: 1 / 4, 3.9: 1 / 40, 4.5: 0}),
+        # Up over half an epoch, on the way down all the time: at a quarter it is half way up of 15 / 16.
+        ({"decay": "linear", "warm_up": 0.5}, {0: 0, 0.25: 15 / 32, 0.5: 7 / 8, 2: 1 / 2}),
+    ],
+)
+def test_the_rate_of_learning_goes_up_and_down_as_the_recipe_says(knobs, shares):
+    task = problem({"epochs": 4, "learning_rate": 0.01, "optimizer": "adagrad", **knobs}, features=False)
+    learner = Student(task, WORLD.log, examples(task))
+    rng = np.random.default_rng(1)
+    _, work = learner.lay_out(learner.deal(rng)[0], rng)
+    for done, share in shares.items():
+        before = learner.model.items.tables["ids"].values.copy()
+        learner.learn(work, done)
+        rate = float(learner.model.tower_optimizer.learning_rate.numpy())
+        assert rate == pytest.approx(0.01 * share, rel=1e-5, abs=1e-9)
+        assert np.array_equal(learner.model.items.tables["ids"].values, before) == (share == 0)
+
+
+def test_half_way_through_a_training_the_rate_is_half(unexported):
+    rates = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            rates.append(float(self.model.tower_optimizer.learning_rate.numpy()))
+
+    task = problem({"epochs": 2, "decay": "linear", "learning_rate": 0.01}, features=False)
+    learn(task, WORLD.log, 2, stage="x", report=silent, callbacks=[Watch()])
+    steps = len(rates) // 2
+    assert rates == pytest.approx([0.01 * (1 - step / (2 * steps)) for step in range(2 * steps)], rel=1e-4)
+    assert rates[steps] == pytest.approx(0.005)
+
+
+def both_ways(items: int, users: int = 200, events: int = 7) -> Interactions:
+    """On a ring of items, half of the people go up and half go down: what is next, only the order tells."""
+    rng = np.random.default_rng(1)
+    step = np.where(np.arange(users) % 2, 1, -1)[:, None] * np.arange(events)
+    rows = (rng.integers(0, items, users)[:, None] + step) % items
+    who = np.repeat(np.arange(users, dtype=np.int32), events)
+    times = np.tile(np.arange(events, dtype=float), users)
+    ids = [f"u{n}" for n in range(users)]
+    return Interactions.from_events(ids, who, rows.ravel().astype(np.int32), times)
+
+
+def test_a_law_that_only_order_can_tell_is_learnt(unexported):
+    items, knobs = (
+        24,
+        {"dim": 16, "length": 6, "dropout": 0.0, "learning_rate": 0.01, "epochs": 20, "slow": 0.3},
+    )
+    log = both_ways(items)
+    people = np.full(log.user_count, -1, np.int32)
+    task = Problem(items, None, None, people, True, Recipe.of({"history": {**SMALL, **knobs}}))
+    learned = learn(task, log, 20, stage="x", report=silent)
+    vectors, tower = learned.arrays["item_vectors"], learned.towers["query_tower"]
+
+    def next_after(*rows: int) -> int:
+        """By the tower that is served, with fewer events than it has room for."""
+        history, present = np.zeros((1, 6, 16), np.float32), np.zeros((1, 6), np.float32)
+        history[0, : len(rows)], present[0, : len(rows)] = vectors[list(rows)[::-1], :-1], 1
+        query = tower({"history": history, "present": present, "value": np.zeros_like(present)})
+        scores = (np.asarray(query) @ vectors.T)[0]
+        scores[list(rows)] = -np.inf
+        return int(scores.argmax())
+
+    up = [next_after(n, (n + 1) % items) == (n + 2) % items for n in range(items)]
+    down = [next_after((n + 1) % items, n) == (n - 1) % items for n in range(items)]
+    assert np.mean(up + down) > 0.9  # who doesn't see the order is right half of the time at best

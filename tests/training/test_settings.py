@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from tastemaker.data.interactions import Interactions
+from tastemaker.recipe import Recipe
+from tastemaker.training.settings import note, settled
+
+
+def log(users: int, each: int, items: int, ordered: bool = True) -> Interactions:
+    """Everyone has as many events; items come round in turn."""
+    size = users * each
+    return Interactions.from_events(
+        [f"u{n}" for n in range(users)],
+        np.repeat(np.arange(users, dtype=np.int32), each),
+        (np.arange(size) % items).astype(np.int32),
+        np.arange(size, dtype=np.float64) if ordered else None,
+    )
+
+
+def test_a_long_log_in_order_is_read_event_by_event_and_others_as_sums():
+    assert settled(Recipe(), log(500, 100, 100)).history.encoder == "transformer"
+    assert settled(Recipe(), log(499, 100, 100)).history.encoder == "recency"
+    assert settled(Recipe(), log(500, 100, 100, ordered=False)).history.encoder == "recency"
+    unordered = Recipe.of({"history": {"order": "none"}})
+    assert settled(unordered, log(500, 100, 100)).history.encoder == "recency"
+
+
+@pytest.mark.parametrize(
+    ("users", "each", "items", "length", "dropout", "batch"),
+    [
+        (10_000, 6, 6_000, 50, 0.5, 256),  # 10 events an item
+        (1_000, 63, 1_000, 70, 0.35, 256),  # 63: half-way between 20 and 200, by the logarithm
+        (1_000, 300, 1_000, 200, 0.2, 1024),
+    ],
+)
+def test_length_and_dropout_follow_the_log(users, each, items, length, dropout, batch):
+    history = settled(Recipe(), log(users, each, items)).history
+    assert (history.length, history.dropout, history.batch_size) == (length, dropout, batch)
+    assert f"length {length}" in note(settled(Recipe(), log(users, each, items)))
+
+
+def test_what_the_recipe_names_stays_as_it_is():
+    known = log(500, 100, 100)
+    named = {"encoder": "gru", "length": 7, "dropout": 0.0, "epochs": 3}
+    history = settled(Recipe.of({"history": named}), known).history
+    assert {name: getattr(history, name) for name in named} == named
+    assert history.decay == "linear"  # the rest is settled
+    once = settled(Recipe(), known)
+    assert settled(once, log(10, 5, 5)) == once  # and once settled, it stays so
+    seed = Recipe.of({"preset": "seed-softmax"})
+    assert settled(seed, known) == seed
