@@ -59,7 +59,7 @@ def test_a_step_is_adagrads_on_the_gradients_of_the_whole_tables(features):
     """Features that several items share come many times in a step; their gradients are summed first."""
     side, rng = items(features), np.random.default_rng(3)
     values = doubles(side)
-    sums = {name: np.full(len(table.values), 0.1) for name, table in side.tables.items()}
+    sums = {name: np.full(len(table.values), 1e-7) for name, table in side.tables.items()}
     for _ in range(3):
         rows = rng.permutation(ITEMS)[:5].astype(np.int32)
         chosen, slopes = side.choose(rows), rng.normal(size=(5, DIM)).astype(np.float32)

@@ -67,7 +67,8 @@ def slow_attention(layer: Attention, x: np.ndarray, counts: list[int]) -> np.nda
     distance, each = np.asarray(layer.distance), D // layer.heads
     mixed = np.zeros_like(x)
     for b, count in enumerate(counts):
-        query, key, value = np.split(x[b] @ into + into_bias, 3, axis=1)
+        key, value, *asked = np.split(x[b] @ into + into_bias, 3 if layer.asks else 2, axis=1)
+        query = asked[0] if asked else np.tile(np.asarray(layer.question).ravel(), (len(x[b]), 1))
         for head in range(layer.heads):
             own = slice(head * each, (head + 1) * each)
             for t in range(count):
@@ -104,10 +105,12 @@ def slow_thought(block: Block, x: np.ndarray) -> np.ndarray:
     return gelu @ narrow + narrow_bias
 
 
-@pytest.mark.parametrize(("heads", "length"), [(1, T), (2, 3), (3, 1), (6, 50)])
-def test_attention_is_what_a_slow_loop_gives(heads, length):
+@pytest.mark.parametrize(
+    ("heads", "length", "asks"), [(1, T, True), (2, 3, True), (3, 1, True), (6, 50, True), (2, 3, False)]
+)
+def test_attention_is_what_a_slow_loop_gives(heads, length, asks):
     inputs = asked()
-    layer = Attention(heads, length, 0.4)
+    layer = Attention(heads, length, 0.4, asks)
     layer(inputs["history"], inputs["present"])
     shaken(layer)
     found = np.asarray(layer(inputs["history"], inputs["present"]))
@@ -118,9 +121,8 @@ def test_attention_is_what_a_slow_loop_gives(heads, length):
 def test_attention_by_hand_weighs_by_distance_alone_where_all_look_alike():
     layer = Attention(1, 2, 0.0)
     layer.build((1, 3, 1))
-    layer.into.set_weights(
-        [np.array([[0.0, 0.0, 1.0]]), np.zeros(3)]
-    )  # keys say nothing, values are as they are
+    # Keys and queries say nothing, values are as they are.
+    layer.into.set_weights([np.array([[0.0, 1.0, 0.0]]), np.zeros(3)])
     layer.out.set_weights([np.ones((1, 1)), np.zeros(1)])
     layer.distance.assign([[math.log(2), math.log(3)]])  # an event itself counts 2, all behind it 3
     found = layer(np.array([[[1], [10], [100]]], "float32"), np.ones((1, 3), "float32"))
@@ -279,13 +281,22 @@ def test_saved_and_loaded_it_is_the_same(user, before, part, tmp_path):
 
 
 def test_a_block_is_made_again_from_its_config():
-    config = {"heads": 3, "length": 5, "slow": 0.2, "width": 4, "dropout": 0.1, "before": True, "inner": 2}
+    config = {
+        "heads": 3,
+        "length": 5,
+        "slow": 0.2,
+        "width": 4,
+        "dropout": 0.1,
+        "before": True,
+        "inner": 2,
+        "asks": False,
+    }
     again = Block.from_config(Block(**config).get_config())
     assert {name: again.get_config()[name] for name in config} == config
     again.build((None, None, D))
     assert again.wide.units == 2 * D
     for part, config in (
-        (Attention(3, 5, 0.1), {"heads": 3, "length": 5, "dropout": 0.1}),
+        (Attention(3, 5, 0.1, False), {"heads": 3, "length": 5, "dropout": 0.1, "asks": False}),
         (LowPass(4), {"width": 4}),
         (Strengths(0.1, norm=False), {"dropout": 0.1, "norm": False}),
     ):

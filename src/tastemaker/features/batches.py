@@ -192,19 +192,19 @@ class Stretches:
         behind = np.where(nth == 0, 0, newest[owner] + (nth - 1) * length)
         labels = np.where(nth == 0, newest[owner], np.minimum(length, counts[owner] - behind))
         ends = log.offsets[users + 1][owner] - 1 - behind
-        stretches = np.stack([ends, labels], axis=1)[rng.permutation(len(owner))]
-        return self._batches(stretches, rng)
+        return self._batches(np.stack([ends, labels], axis=1), rng)
 
     def _batches(self, stretches: Events, rng: np.random.Generator) -> list[Events]:
-        whole = stretches[:, 1].sum()
+        before = np.concatenate([[0], np.cumsum(self._is_label, dtype=np.int64)])
+        found = before[stretches[:, 0] + 1] - before[stretches[:, 0] + 1 - stretches[:, 1]]
+        order = rng.permutation(np.flatnonzero(found))  # of nothing but repeats, nothing can be learnt
+        whole = found.sum()
         batches = max(1, round(whole / self.size))
         # Sorted within parts of a few dozen batches: like lengths together, and other company every epoch.
-        part = (np.cumsum(stretches[:, 1]) * -(-batches // 50) - 1) // whole
-        order = np.lexsort((stretches[:, 1], part))
-        stretches = stretches[order]
-        number = (np.cumsum(stretches[:, 1]) * batches - 1) // whole
-        cuts = np.flatnonzero(np.diff(number)) + 1
-        dealt = np.split(stretches, cuts)
+        part = (np.cumsum(found[order]) * -(-batches // 50) - 1) // whole
+        order = order[np.lexsort((stretches[order, 1], part))]
+        number = (np.cumsum(found[order]) * batches - 1) // whole
+        dealt = np.split(stretches[order], np.flatnonzero(np.diff(number)) + 1)
         return [dealt[n] for n in rng.permutation(len(dealt))]
 
     @cached_property

@@ -141,13 +141,10 @@ class SequenceEntry:
             part = slice(start, start + FEW)
             rows, values = window.rows[part, :longest], window.values[part, :longest]
             inputs = {
-                "history": kernels.looked_up(vectors, rows),
-                "present": (rows >= 0).astype(np.float32),
-                "value": values,
+                "history": tf.constant(kernels.looked_up(vectors, rows)),
+                "present": tf.constant(rows >= 0, tf.float32),
+                "value": tf.constant(values),
             }
             known = {name: array[part] for name, array in user.items()}
-            found.append(np.asarray(self._newest({**inputs, **known})))
+            found.append(np.asarray(self._model(inputs | known, training=False)[:, 0]))
         return np.concatenate(found)
-
-    def _newest(self, inputs: dict[str, Any]) -> Any:
-        return self._model(inputs, training=False)[:, 0]

@@ -18,6 +18,7 @@ from tastemaker.model.items import Items
 from tastemaker.model.losses import Loss
 from tastemaker.model.problem import unit
 from tastemaker.model.regularisers import gravity, spread
+from tastemaker.model.table import FIRST_SQUARE
 from tastemaker.model.work import Work
 from tastemaker.recipe import LossRecipe
 
@@ -65,13 +66,21 @@ class Network(keras.Model):
         )
         self.built = True
         self.learning_rate = self._rate = learning_rate
-        kinds = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad}
-        self.tower_optimizer: Any = kinds[optimizer](learning_rate)
+        self.tower_optimizer: Any = (
+            keras.optimizers.Adagrad(learning_rate, initial_accumulator_value=FIRST_SQUARE)
+            if optimizer == "adagrad"
+            else keras.optimizers.Adam(learning_rate)
+        )
         self.tower_optimizer.build(self.trainable_variables)
         self._learn = tf.function(
             self._forward_and_back,
             input_signature=[*entry.signature, tf.TensorSpec((None,), tf.int32)],
         ).get_concrete_function()
+        # In this thread, one operation after the other: a small graph gains nothing from handing them around.
+        # Loops and branches can't be run that way.
+        kinds = {operation.type for operation in self._learn.graph.get_operations()}
+        is_plain = not kinds & {"If", "StatelessIf", "While", "StatelessWhile", "Case"}
+        self._executor = "SINGLE_THREADED_EXECUTOR" if is_plain else ""
 
     def learn(self, work: Work, rate: float | None = None) -> float:
         """One step down the gradient, at a share `rate` of the learning rate. Returns the loss before it."""
@@ -81,8 +90,7 @@ class Network(keras.Model):
             self._rate = rate
         self._step = step = _Step(work, self.items)
         inputs = self.entry.enter(work, step.past)
-        # In this thread, one operation after the other: a small graph gains nothing from handing them around.
-        with tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"):
+        with tf.experimental.function_executor_type(self._executor):
             loss, slopes = self._learn(*inputs, tf.constant(work.users))
         self.entry.leave(slopes.numpy(), step.past_slopes)
         self.items.update(work.chosen, step.slopes, rate)
@@ -104,7 +112,8 @@ class Network(keras.Model):
             loss = self._loss(queries * tf.exp(-self.log_temperature))
         variables = self.trainable_variables
         slopes = tape.gradient(loss, [inputs[0], *variables], unconnected_gradients="zero")
-        self.tower_optimizer.apply(slopes[1:], variables)
+        # Whole, because Keras's optimisers add up wrongly where a sparse gradient has a row twice.
+        self.tower_optimizer.apply([tf.convert_to_tensor(slope) for slope in slopes[1:]], variables)
         return loss, slopes[0]
 
     def _known(self, users: Any) -> dict[str, Any]:
@@ -188,6 +197,7 @@ class Network(keras.Model):
         for kind, variables in (("tower", self.variables), ("optimizer", self.tower_optimizer.variables)):
             for n, variable in enumerate(variables):
                 variable.assign(state[f"{kind}/{n}"])
+        self._rate = float(self.tower_optimizer.learning_rate)
         for name, table in self.items.tables.items():
             table.restore(under(f"table/{name}/", state))
 

@@ -212,8 +212,9 @@ class Strengths(layers.Layer):
 
     def build(self, x: Any, *_: Any) -> None:
         self.direction = self.add_weight(shape=(int(x[-1]),), initializer="zeros", name="direction")
-        self.normed = layers.LayerNormalization(epsilon=1e-6)
-        self.normed.build(x)
+        if self.norm:
+            self.normed = layers.LayerNormalization(epsilon=1e-6)
+            self.normed.build(x)
         self.drop = layers.Dropout(self.dropout)
 
     def call(self, x: Any, value: Any, training: bool = False) -> Any:

@@ -19,8 +19,9 @@ Optimizer = Literal["adam", "adagrad"]
 DECAYS = (0.9, 0.999)
 """Of Adam's running mean and mean square (Kingma and Ba, ICLR 2015)."""
 EPSILON = 1e-7
-FIRST_SQUARE = 0.1
-"""What Adagrad's sum starts with, as in Keras."""
+FIRST_SQUARE = 1e-7
+"""What Adagrad's sum starts with: little beside the squares of a mean loss, so that the scale of the loss
+makes no difference. Keras's 0.1 is large beside them, and leaves plain gradient descent."""
 
 
 class Table:

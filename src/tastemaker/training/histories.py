@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 Users = npt.NDArray[np.int32]
 
-PAIR_USERS = 5000
-"""Users of the validation that the weight of the pairs is chosen by: it is one number."""
+VALIDATED = 5000
+"""Users at most that a validation asks: it chooses an epoch and the weight of the pairs, two numbers."""
 
 
 def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Report, trail: Trail) -> Parts:
@@ -79,7 +79,7 @@ def attempt(data: Dataset, log: Interactions, recipe: Recipe, report: Report, tr
     exam, why = choose(log, recipe.split)
     rng = np.random.default_rng(recipe.seed)
     inner = _validation(exam, in_order(log, recipe), rng)
-    students = asked(inner, recipe.evaluation.max_users, rng)
+    students = asked(inner, min(VALIDATED, recipe.evaluation.max_users), rng)
     if not len(students) or not (np.diff(inner.train.offsets) > 1).any():
         return Attempt(None, None, None, why, 0.0)
     trial = _trial(data, log, inner, students, recipe, report, trail)
@@ -126,13 +126,12 @@ def _trial(
         lambda top: quality(top(inner.history, students, 10), students),
     )
     alone = study.parts(learned, inner.train)
-    users = np.sort(np.random.default_rng(recipe.seed).permutation(students)[:PAIR_USERS])
     pairing = choose_pairing(
         Recommender(bundle(data, recipe, alone, histories=inner.train)),
         inner.train,
         inner.history,
-        users,
-        lambda rows: quality(rows, users),
+        students,
+        lambda rows: quality(rows, students),
         _kind_of_pairs(log, recipe),
         recipe.history.pair_weight,
         recipe.history.pair_ridge,

@@ -61,6 +61,6 @@ def _for_sequences(log: Interactions) -> dict[str, Any]:
         "batch_size": 1024 if large else 256,
         "learning_rate": 2e-3 if large else 1e-3,
         "decay": "linear",
-        "epochs": 12 if large else 20,
-        "patience": 12 if large else 20,
+        "epochs": 12 if large else 16,
+        "patience": 12 if large else 16,
     }
