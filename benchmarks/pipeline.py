@@ -26,12 +26,11 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import workloads
 from benchmarks.peers import environments
 from benchmarks.rows import record
 from benchmarks.workloads import WORKLOADS, Workload
 from tastemaker.data.interactions import Interactions
-from tastemaker.features.batches import Batch, Examples, Scale, Window
+from tastemaker.features.batches import Batch, Examples, Window
 
 if TYPE_CHECKING:  # brings TensorFlow, which takes its threads from what `peers.ours` sets
     from tastemaker.model.student import Student
@@ -82,7 +81,9 @@ def measured_alone(name: str, seconds: float) -> dict[str, Any]:
 
 
 def measured(workload: Workload, seconds: float) -> dict[str, Any]:
-    student = student_of(replace(workload, users=USERS))
+    from benchmarks.peers.ours import student_of  # it limits the threads of all that is imported after it
+
+    student = student_of(replace(workload, users=USERS), seed=1)
     examples = student.examples
     taken = steps(student, workload.batch, seconds)
     return record(
@@ -181,37 +182,13 @@ def step(student: "Student", size: int, rng: np.random.Generator) -> Step:
     times.append(time.perf_counter())
     work = laid_out(student, labels, rng)
     times.append(time.perf_counter())
-    student.learn(work)
+    student.learn(work, 0.0)
     times.append(time.perf_counter())
     return Step(*np.diff(times).tolist())
 
 
 def laid_out(student: "Student", labels: Events, rng: np.random.Generator) -> "Work":
-    return student.lay_out(labels, rng)
-
-
-def student_of(workload: Workload) -> "Student":
-    """As `peers.ours` trains it, untrained."""
-    from benchmarks.peers.ours import features_of, recipe_of  # first: it limits the threads of the others
-    from tastemaker.features.schema import Encoded
-    from tastemaker.model import kernels
-    from tastemaker.model.problem import Problem
-    from tastemaker.model.student import Student
-
-    events = workloads.log(workload)
-    size, users = len(events.rows), workload.users
-    names = [str(user) for user in range(users)]
-    log = Interactions(names, events.offsets, events.rows, np.zeros(size), np.ones(size, np.float32))
-    examples = Examples(log, workload.items, workload.length, Scale.fit(log.weights), True, kernels.cut)
-    problem = Problem(
-        items=workload.items,
-        item_features=features_of(events.categories, workload),
-        user_features=Encoded((), (), np.concatenate([events.numbers, events.numbers[:1]])),
-        user_rows=np.arange(users, dtype=np.int32),
-        in_order=True,
-        recipe=recipe_of(workload),
-    )
-    return Student(problem, log, examples)
+    return student.lay_out(labels, rng)[1]
 
 
 # --- what is shown --------------------------------------------------------------------------

@@ -68,10 +68,19 @@ def features_of(categories: np.ndarray, workload: Workload) -> Encoded | None:
     return Encoded(fields, bags, np.zeros((len(categories), 0), np.float32))
 
 
-def main() -> None:
-    keras.utils.set_random_seed(words().seed)
-    workload = workloads.WORKLOADS[words().workload]
-    events = workloads.log(workload, words().seed)
+class Some(Student):
+    """Learns from as many batches an epoch as it is told, of examples drawn from all of them."""
+
+    steps = 1
+
+    def deal(self, rng: np.random.Generator) -> list[np.ndarray]:
+        size = self.problem.recipe.history.batch_size
+        return list(rng.choice(self.examples.events, (self.steps, size)))
+
+
+def student_of(workload: Workload, seed: int) -> Some:
+    """The trainer of a workload, untrained."""
+    events = workloads.log(workload, seed)
     users = len(events.offsets) - 1
     log = Interactions(
         [str(user) for user in range(users)],
@@ -88,15 +97,21 @@ def main() -> None:
         in_order=True,
         recipe=recipe_of(workload),
     )
-    examples = Examples(log, workload.items, workload.length, Scale.fit(log.weights), True, kernels.cut)
-    student = Student(problem, log, examples)
-    able = examples.events
+    scale = Scale.fit(log.weights)
+    examples = Examples(log, workload.items, workload.length, scale, True, kernels.cut)
+    return Some(problem, log, examples)
+
+
+def main() -> None:
+    keras.utils.set_random_seed(words().seed)
+    workload = workloads.WORKLOADS[words().workload]
+    student = student_of(workload, words().seed)
 
     def train(chunks: int, steps: int) -> list[Chunk]:
-        some = np.random.default_rng(1).choice(able, steps * workload.batch)
+        student.steps = steps
         clock = Clock()
         tell = Tell("training", steps, workload.batch, silent)
-        run(student, Schedule(some, workload.batch, chunks, words().seed), [tell, clock])
+        run(student, Schedule(chunks, words().seed), [tell, clock])
         return clock.chunks
 
     trial: Trial = prepare()
