@@ -224,7 +224,7 @@ def test_callbacks_know_the_model_and_how_long_it_will_take():
     hearing = Hearing()
     diary = learned(Plan(epochs=2), hearing)
     assert hearing.model is diary.model
-    assert hearing.params["epochs"] == 2
+    assert hearing.params == {"epochs": 2, "steps": 3}
 
 
 @pytest.mark.parametrize("at", [("step ends", 0), ("epoch ends", 0)])

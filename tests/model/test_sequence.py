@@ -10,7 +10,14 @@ from tastemaker.features.schema import Bag, Encoded, Field
 keras = pytest.importorskip("keras")
 
 from tastemaker.model.export import to_keras, to_litert  # noqa: E402
-from tastemaker.model.sequence import Attention, Block, LowPass, SequenceTower, Strengths  # noqa: E402
+from tastemaker.model.sequence import (  # noqa: E402
+    Attention,
+    Block,
+    LowPass,
+    Recurrent,
+    SequenceTower,
+    Strengths,
+)
 from tastemaker.retrieve.tower import Tower  # noqa: E402
 
 pytestmark = pytest.mark.slow  # TensorFlow takes seconds to load
@@ -23,6 +30,11 @@ USER = Encoded(
     np.array([[0.5, -1], [0, 2], [1, 1], [-2, 0.3]], np.float32),
 )
 KNOBS = {"blocks": 2, "heads": 3, "slow": 0.6, "width": 3, "before": False, "dropout": 0.3}  # no default
+
+
+kinds = pytest.mark.parametrize(
+    "knobs", [{"before": True}, {"before": False}, {"encoder": "pooling"}, {"encoder": "gru"}]
+)
 
 
 def shaken(layer, seed: int = 1):
@@ -191,9 +203,9 @@ def test_a_strength_moves_its_event_along_one_direction(norm):
 # --- what a query knows ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("before", [True, False])
-def test_a_query_knows_its_event_and_those_before_it_and_nothing_newer(before):
-    model, inputs = tower(before=before, slow=0.5).model, asked([T])
+@kinds
+def test_a_query_knows_its_event_and_those_before_it_and_nothing_newer(knobs):
+    model, inputs = tower(**{"slow": 0.5, **knobs}).model, asked([T])
     plain = np.asarray(model(inputs))
     for name in ("history", "value"):
         changed = {key: np.repeat(array, T, axis=0) for key, array in inputs.items()}
@@ -205,9 +217,9 @@ def test_a_query_knows_its_event_and_those_before_it_and_nothing_newer(before):
             assert (moved[t, : t + 1] > 1e-5).all(), "an event wasn't seen"
 
 
-@pytest.mark.parametrize("before", [True, False])
-def test_what_stands_in_the_padding_and_how_long_it_is_changes_nothing(before):
-    model, counts = tower(before=before).model, [7, 4, 1]
+@kinds
+def test_what_stands_in_the_padding_and_how_long_it_is_changes_nothing(knobs):
+    model, counts = tower(**knobs).model, [7, 4, 1]
     wanted = there(np.asarray(model(asked(counts))), counts)
     for length in (T, 12):
         inputs = asked(counts, length)
@@ -244,7 +256,12 @@ def test_who_somebody_is_is_added_to_every_query():
 
 @pytest.mark.parametrize(
     ("user", "knobs"),
-    [(None, {}), (USER, {"before": True, "blocks": 1})],
+    [
+        (None, {}),
+        (USER, {"before": True, "blocks": 1}),
+        (None, {"encoder": "pooling"}),
+        (USER, {"encoder": "gru"}),
+    ],
 )
 def test_what_is_served_is_the_query_after_the_newest_event_and_a_one(user, knobs):
     made, inputs = tower(user, **knobs), asked(user=user)
@@ -268,15 +285,17 @@ def test_what_is_served_is_the_query_after_the_newest_event_and_a_one(user, knob
 
 
 @pytest.mark.parametrize("part", ["model", "whole"])
-@pytest.mark.parametrize(("user", "before"), [(None, False), (USER, True)])
-def test_saved_and_loaded_it_is_the_same(user, before, part, tmp_path):
-    saved, inputs = getattr(tower(user, before=before), part), asked(user=user)
+@pytest.mark.parametrize(
+    ("user", "knobs"), [(None, {}), (USER, {"before": True}), (None, {"encoder": "gru"})]
+)
+def test_saved_and_loaded_it_is_the_same(user, knobs, part, tmp_path):
+    saved, inputs = getattr(tower(user, **knobs), part), asked(user=user)
     path = tmp_path / "tower.keras"
     path.write_bytes(to_keras(saved))
     loaded = keras.saving.load_model(path)
     np.testing.assert_array_equal(np.asarray(loaded(inputs)), np.asarray(saved(inputs)))
     for layer in saved.layers:
-        if isinstance(layer, (Block, Strengths)):
+        if isinstance(layer, (Block, Recurrent, Strengths)):
             assert loaded.get_layer(layer.name).get_config() == layer.get_config()
 
 

@@ -72,7 +72,7 @@ def learn(
     memory.check(memory.bytes_needed(problem, drawn_of(problem), validate is not None))
     student = Student(problem, log, examples)
     schedule = Schedule(epochs, problem.recipe.seed)
-    tell = Tell(stage, len(student.deal(schedule.rng(0))), recipe.batch_size, report)
+    tell = Tell(stage, len(student.deal(schedule.order(0))), recipe.batch_size, report)
     heard: list[Any] = [tell]
     stop = None
     if validate is not None:

@@ -55,9 +55,13 @@ class Schedule:
     epochs: int
     seed: int
 
-    def rng(self, *at: int) -> np.random.Generator:
-        """Of an epoch, or of a step in it."""
-        return np.random.default_rng([self.seed, *at])
+    def order(self, epoch: int) -> np.random.Generator:
+        """What an epoch is dealt by."""
+        return np.random.default_rng([self.seed, 1, epoch])
+
+    def chance(self, epoch: int, step: int) -> np.random.Generator:
+        """What a step draws by."""
+        return np.random.default_rng([self.seed, 2, epoch, step])
 
 
 def run(
@@ -70,7 +74,6 @@ def run(
 
     A callback that sets `model.stop_training` ends it after the epoch.
     """
-    heard = keras.callbacks.CallbackList(list(callbacks), model=learner.model, epochs=schedule.epochs)
     stops = [callback for callback in callbacks if isinstance(callback, StopByRanking)]
     at = _Place()
     saved = checkpoint.load() if checkpoint else None
@@ -89,6 +92,10 @@ def run(
                 state |= {f"stop/{name}": array for name, array in stop.state().items()}
             checkpoint.save(state | place.as_arrays())
 
+    batches = learner.deal(schedule.order(at.epoch))
+    heard = keras.callbacks.CallbackList(
+        list(callbacks), model=learner.model, epochs=schedule.epochs, steps=len(batches)
+    )
     heard.on_train_begin()
     with ThreadPoolExecutor(1) as ahead:
         for epoch in range(at.epoch, schedule.epochs):
@@ -96,12 +103,12 @@ def run(
                 break
             heard.on_epoch_begin(epoch)
             if not at.step:
+                batches = learner.deal(schedule.order(epoch))
                 learner.begin_epoch(epoch)
-            batches = learner.deal(schedule.rng(epoch))
             total, examples = at.total, at.examples
 
             def lay_out(step: int, epoch: int = epoch, batches: Sequence[Events] = batches) -> Any:
-                return learner.lay_out(batches[step], schedule.rng(epoch, step))
+                return learner.lay_out(batches[step], schedule.chance(epoch, step))
 
             coming = ahead.submit(lay_out, at.step) if at.step < len(batches) else None
             for step in range(at.step, len(batches)):

@@ -115,7 +115,7 @@ class Student:
         """Find the hard negatives anew, from the second epoch on: before, all are equally hard."""
         if self._mixture is None or self._hard is None or not epoch:
             return
-        rng = np.random.default_rng([self.problem.recipe.seed, epoch, 1])
+        rng = np.random.default_rng([self.problem.recipe.seed, 3, epoch])
         batch = self.examples.batch(rng.choice(self.examples.events, HARD_QUERIES), rng)
         inputs, answers = self._vectors()
         people, often = self.problem.people(batch.users), np.zeros(self.problem.items)
