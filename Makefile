@@ -31,7 +31,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.baselines
 	$(BIN)/python -m benchmarks.seed_softmax
 	$(BIN)/python -m benchmarks.content
-	$(BIN)/python -m benchmarks.histories
+	$(BIN)/python -m benchmarks.quality ml-100k
 	$(BIN)/python -m benchmarks.commands
 	$(BIN)/python -m benchmarks.folding
 	$(BIN)/python -m benchmarks.train
