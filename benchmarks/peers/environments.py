@@ -11,7 +11,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PEERS = tuple(sorted(path.stem.removeprefix("requirements-") for path in HERE.glob("requirements-*.txt")))
+PINNED = sorted(path.stem.removeprefix("requirements-") for path in HERE.glob("requirements-*.txt"))
+PEERS = tuple(name for name in PINNED if (HERE / f"{name}.py").exists())
+"""Of `benchmarks.train`; the others are of `benchmarks.train_quality` alone."""
 
 MEMORY_GB = 24
 TIMEOUT_S = 600
@@ -45,12 +47,11 @@ def run_with(
     words = [python, HERE / f"{peer}.py", "--workload", workload]
     for name, value in (("seconds", seconds), ("threads", threads), ("seed", seed)):
         words += [f"--{name}", str(value)]
-    environment = {name: value for name, value in os.environ.items() if name not in ONLY_OURS}
     refusal = {"peer": peer, "workload": workload}
     try:
         done = subprocess.run(
             words,
-            env=environment,
+            env=environment(),
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -65,3 +66,22 @@ def run_with(
         return refusal | {"error": f"exit code {done.returncode}: {last}"}
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return row
+
+
+def run_task(script: str, peer: str | None, task: dict[str, Any], seed: int) -> None:
+    """Let a script of `benchmarks.train_quality` do a task; in this environment where `peer` is None.
+
+    Raises: RuntimeError with the last line of what it said, where it failed.
+    """
+    python = Path(sys.executable) if peer is None else python_of(peer)
+    words = [python, HERE / f"{script}.py", "--workload", "ml-1m", "--seed", str(seed)]
+    done = subprocess.run(
+        words, env=environment(), cwd=ROOT, input=json.dumps(task), capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"{script}: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
+
+
+def environment() -> dict[str, str]:
+    """Of a process that is measured."""
+    return {name: value for name, value in os.environ.items() if name not in ONLY_OURS}
