@@ -92,7 +92,7 @@ def run(
                 state |= {f"stop/{name}": array for name, array in stop.state().items()}
             checkpoint.save(state | place.as_arrays())
 
-    batches = learner.deal(schedule.order(at.epoch))
+    first, batches = at.epoch, learner.deal(schedule.order(at.epoch))
     heard = keras.callbacks.CallbackList(
         list(callbacks), model=learner.model, epochs=schedule.epochs, steps=len(batches)
     )
@@ -102,8 +102,9 @@ def run(
             if learner.model.stop_training:
                 break
             heard.on_epoch_begin(epoch)
-            if not at.step:
+            if epoch > first:
                 batches = learner.deal(schedule.order(epoch))
+            if not at.step:
                 learner.begin_epoch(epoch)
             total, examples = at.total, at.examples
 
