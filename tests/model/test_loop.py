@@ -17,6 +17,7 @@ from tastemaker.progress import silent
 
 keras = pytest.importorskip("keras")
 
+from tastemaker.model import loop  # noqa: E402
 from tastemaker.model.fit import StopByRanking, Tell  # noqa: E402
 from tastemaker.model.loop import Schedule, run  # noqa: E402
 
@@ -242,7 +243,28 @@ def test_a_model_that_was_stopped_before_can_learn_again():
     assert len(diary.learned) == 9
 
 
-def test_the_next_step_is_laid_out_while_this_one_learns():
+def test_on_one_core_steps_are_laid_out_in_turn_and_learn_the_same(monkeypatch):
+    order = []
+
+    class Told(Diary):
+        def lay_out(self, examples, rng):
+            order.append("lay out")
+            return super().lay_out(examples, rng)
+
+        def learn(self, work, done):
+            order.append("learn")
+            return super().learn(work, done)
+
+    monkeypatch.setattr(loop, "cores", lambda: 1)
+    alone = Told(Plan())
+    run(alone, alone.plan, [])
+    assert order == ["lay out", "learn"] * 9
+    monkeypatch.setattr(loop, "cores", lambda: 2)
+    assert learned(Plan()).learned == alone.learned
+
+
+def test_the_next_step_is_laid_out_while_this_one_learns(monkeypatch):
+    monkeypatch.setattr(loop, "cores", lambda: 2)
     laid_out = Semaphore(0)
 
     class Waiting(Diary):

@@ -4,9 +4,10 @@ Keras callbacks hear of every epoch and batch, as from `fit`; a checkpoint can b
 steps. What a step does depends on the seed, its epoch and its number, never on the clock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import keras
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from tastemaker.model.checkpoint import Checkpoint, State, under
 from tastemaker.model.fit import StopByRanking
+from tastemaker.model.head import cores
 
 Events = npt.NDArray[np.int64]
 
@@ -97,7 +99,7 @@ def run(
         list(callbacks), model=learner.model, epochs=schedule.epochs, steps=len(batches)
     )
     heard.on_train_begin()
-    with ThreadPoolExecutor(1) as ahead:
+    with _Ahead() if cores() > 1 else _InTurn() as ahead:
         for epoch in range(at.epoch, schedule.epochs):
             if learner.model.stop_training:
                 break
@@ -114,7 +116,7 @@ def run(
             coming = ahead.submit(lay_out, at.step) if at.step < len(batches) else None
             for step in range(at.step, len(batches)):
                 assert coming is not None
-                count, work = coming.result()
+                count, work = coming()
                 # A checkpoint must not hold what the step after it has drawn already.
                 is_due = checkpoint is not None and checkpoint.is_due
                 more = step + 1 < len(batches)
@@ -132,6 +134,32 @@ def run(
             if finished or (checkpoint is not None and checkpoint.is_due):
                 save(_Place(epoch + 1, finished=finished))
     heard.on_train_end()
+
+
+class _Ahead:
+    """Lays out the next step in a thread of its own, while this one learns."""
+
+    def __enter__(self) -> "_Ahead":
+        self._pool = ThreadPoolExecutor(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def submit(self, work: Callable[[int], Any], step: int) -> Callable[[], Any]:
+        return self._pool.submit(work, step).result
+
+
+class _InTurn:
+    """Lays it out when it is asked for: on one core two threads only wait for each other."""
+
+    def __enter__(self) -> "_InTurn":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def submit(self, work: Callable[[int], Any], step: int) -> Callable[[], Any]:
+        return partial(work, step)
 
 
 @dataclass(frozen=True)
