@@ -155,7 +155,7 @@ def one_by_one(
 
 def stacked(examples: Iterator[tuple[Any, ...]], count: int) -> Batch:
     history, values, labels, users = map(np.array, zip(*islice(examples, count), strict=True))
-    return Batch(Window(history, values), labels, users)
+    return Batch(Window(history, values), labels, users, users)
 
 
 # --- the whole step -------------------------------------------------------------------------
