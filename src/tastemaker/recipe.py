@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from tastemaker.errors import RecipeError
@@ -186,12 +186,6 @@ class HistoryRecipe(Table):
     def reads_events(self) -> bool:
         """Whether the encoder reads a history event by event, and not as a few sums."""
         return self.encoder not in ("recency", "mean")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.reads_events and self.dim % self.heads:
-            raise PydanticCustomError("heads", "dim has to be a multiple of heads")
-        return self
 
 
 class LossRecipe(Table):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tastemaker.data.interactions import Interactions
+from tastemaker.errors import RecipeError
 from tastemaker.recipe import Recipe
 from tastemaker.training.settings import note, settled
 
@@ -49,3 +50,10 @@ def test_what_the_recipe_names_stays_as_it_is():
     assert settled(once, log(10, 5, 5)) == once  # and once settled, it stays so
     seed = Recipe.of({"preset": "seed-softmax"})
     assert settled(seed, known) == seed
+
+
+def test_heads_that_the_chosen_width_cannot_be_parted_into_are_refused():
+    recipe = Recipe.of({"history": {"heads": 3}})
+    with pytest.raises(RecipeError, match=r"multiple of history\.heads; 128 isn't one of 3"):
+        settled(recipe, log(500, 100, 100))
+    assert settled(recipe, log(10, 5, 5)).history.heads == 3  # sums have no heads

@@ -4,10 +4,11 @@ Each is one pass over its data on one core, and gives the same result every time
 of their own before the innermost loop: only then does the compiler see that their numbers lie side by side.
 """
 
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
-from tastemaker.model.compiled import Floats, Ints, Longs, compiled, exp32, reordered
+import numpy as np
+
+from tastemaker.model.compiled import Floats, Ints, Longs, compiled, exp32, inlined, reordered
 
 
 @compiled
@@ -192,6 +193,15 @@ def bag_to_weights(slopes: Floats, vectors: Floats, places: Ints) -> Floats:
     return out
 
 
+@inlined
+def _present(places: Ints) -> Any:
+    """How many of one history's places aren't padding."""
+    there = np.float32(0)
+    for place in places:
+        there += np.float32(place >= 0)
+    return there
+
+
 @reordered
 def recency_weights(places: Ints, values: Floats, position: Floats, slope: Floats, power: float) -> Floats:
     """What each event counts: softmax over t of position[h, t] + slope[h] × values[b, t], times n^power.
@@ -204,9 +214,7 @@ def recency_weights(places: Ints, values: Floats, position: Floats, slope: Float
     queries, length = places.shape
     out = np.zeros((queries, len(slope), length), np.float32)
     for b in range(queries):
-        there = np.float32(0)
-        for t in range(length):
-            there += np.float32(places[b, t] >= 0)
+        there = _present(places[b])
         if there == 0:
             continue
         whole = there ** np.float32(power)
@@ -239,9 +247,7 @@ def recency_weights_back(
     into, into_slope = np.zeros((heads, length), np.float32), np.zeros(heads, np.float32)
     into_power = np.float32(0)
     for b in range(queries):
-        there = np.float32(0)
-        for t in range(length):
-            there += np.float32(places[b, t] >= 0)
+        there = _present(places[b])
         if there == 0:
             continue
         for h in range(heads):
@@ -368,34 +374,3 @@ def known_places(
             count += np.uintp((np.uint32(at) < most) & (row != label))
         starts[b + 1] = count
     return known[:count], starts
-
-
-@compiled
-def alias(odds: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], Ints]:
-    """Walker's table (Vose 1991): draw a row n evenly, keep it with chance bars[n], else take others[n]."""
-    count = len(odds)
-    bars = odds * count
-    others = np.arange(count).astype(np.int32)
-    small, large = np.empty(count, np.int32), np.empty(count, np.int32)
-    smalls = larges = 0
-    for n in range(count):
-        if bars[n] < 1:
-            small[smalls] = n
-            smalls += 1
-        else:
-            large[larges] = n
-            larges += 1
-    while smalls and larges:
-        smalls -= 1
-        low, high = small[smalls], large[larges - 1]
-        others[low] = high
-        bars[high] -= 1 - bars[low]
-        if bars[high] < 1:
-            larges -= 1
-            small[smalls] = high
-            smalls += 1
-    for n in range(smalls):  # what is left is 1 but for rounding
-        bars[small[n]] = 1
-    for n in range(larges):
-        bars[large[n]] = 1
-    return bars, others

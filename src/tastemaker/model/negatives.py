@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.model import kernels
 from tastemaker.model.checkpoint import State, under
+from tastemaker.model.compiled import compiled
 
 Rows = npt.NDArray[np.int32]
 Odds = npt.NDArray[np.float64]
@@ -75,7 +75,7 @@ class Weighted(Source):
 
     def _take(self, odds: Odds) -> None:
         self._odds = odds
-        self._bars, self._others = kernels.alias(odds)
+        self._bars, self._others = _alias(odds)
 
     def draw(self, count: int, rng: np.random.Generator) -> Rows:
         if not self._odds.any():
@@ -92,6 +92,37 @@ class Weighted(Source):
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         self._take(state["odds"])
+
+
+@compiled
+def _alias(odds: Odds) -> tuple[Odds, Rows]:
+    """Walker's table (Vose 1991): draw a row n evenly, keep it with chance bars[n], else take others[n]."""
+    count = len(odds)
+    bars = odds * count
+    others = np.arange(count).astype(np.int32)
+    small, large = np.empty(count, np.int32), np.empty(count, np.int32)
+    smalls = larges = 0
+    for n in range(count):
+        if bars[n] < 1:
+            small[smalls] = n
+            smalls += 1
+        else:
+            large[larges] = n
+            larges += 1
+    while smalls and larges:
+        smalls -= 1
+        low, high = small[smalls], large[larges - 1]
+        others[low] = high
+        bars[high] -= 1 - bars[low]
+        if bars[high] < 1:
+            larges -= 1
+            small[smalls] = high
+            smalls += 1
+    for n in range(smalls):  # what is left is 1 but for rounding
+        bars[small[n]] = 1
+    for n in range(larges):
+        bars[large[n]] = 1
+    return bars, others
 
 
 class Queue(Source):

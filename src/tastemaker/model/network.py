@@ -82,9 +82,9 @@ class Network(keras.Model):
         is_plain = not kinds & {"If", "StatelessIf", "While", "StatelessWhile", "Case"}
         self._executor = "SINGLE_THREADED_EXECUTOR" if is_plain else ""
 
-    def learn(self, work: Work, rate: float | None = None) -> float:
+    def learn(self, work: Work, rate: float = 1.0) -> float:
         """One step down the gradient, at a share `rate` of the learning rate. Returns the loss before it."""
-        rate = self.learning_rate if rate is None else rate * self.learning_rate
+        rate *= self.learning_rate
         if rate != self._rate:
             self.tower_optimizer.learning_rate.assign(rate)
             self._rate = rate

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tastemaker.data.interactions import Interactions
+from tastemaker.errors import RecipeError
 from tastemaker.recipe import Recipe
 
 ENOUGH = 50_000
@@ -18,7 +19,10 @@ SPARSE, DENSE = 20.0, 200.0
 
 
 def settled(recipe: Recipe, log: Interactions) -> Recipe:
-    """The recipe with every knob of `[history]` that it doesn't name chosen for this log."""
+    """The recipe with every knob of `[history]` that it doesn't name chosen for this log.
+
+    Raises: RecipeError where what it names doesn't go together with what was chosen.
+    """
     named = recipe.history.model_fields_set
     history = recipe.history
     if recipe.preset != "default":
@@ -29,6 +33,10 @@ def settled(recipe: Recipe, log: Interactions) -> Recipe:
         chosen = _for_sequences(log)
         kept = {name: value for name, value in chosen.items() if name not in named}
         history = history.model_copy(update=kept)
+        if history.dim % history.heads:
+            raise RecipeError(
+                f"history.dim has to be a multiple of history.heads; {history.dim} isn't one of {history.heads}."
+            )
     return recipe.model_copy(update={"history": history})
 
 
