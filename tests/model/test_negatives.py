@@ -6,7 +6,6 @@ from scipy.stats import chisquare
 
 pytest.importorskip("numba")
 
-from tastemaker.model.kernels import alias
 from tastemaker.model.negatives import (
     Mixture,
     Queue,
@@ -14,6 +13,7 @@ from tastemaker.model.negatives import (
     Streamed,
     Uniform,
     Weighted,
+    alias,
 )
 
 Weights = lists(one_of(just(0.0), floats(1e-6, 1e6)), min_size=1, max_size=60).filter(any)

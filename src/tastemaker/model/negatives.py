@@ -75,7 +75,7 @@ class Weighted(Source):
 
     def _take(self, odds: Odds) -> None:
         self._odds = odds
-        self._bars, self._others = _alias(odds)
+        self._bars, self._others = alias(odds)
 
     def draw(self, count: int, rng: np.random.Generator) -> Rows:
         if not self._odds.any():
@@ -95,7 +95,7 @@ class Weighted(Source):
 
 
 @compiled
-def _alias(odds: Odds) -> tuple[Odds, Rows]:
+def alias(odds: Odds) -> tuple[Odds, Rows]:
     """Walker's table (Vose 1991): draw a row n evenly, keep it with chance bars[n], else take others[n]."""
     count = len(odds)
     bars = odds * count

@@ -35,7 +35,8 @@ def settled(recipe: Recipe, log: Interactions) -> Recipe:
         history = history.model_copy(update=kept)
         if history.dim % history.heads:
             raise RecipeError(
-                f"history.dim has to be a multiple of history.heads; {history.dim} isn't one of {history.heads}."
+                "history.dim has to be a multiple of history.heads; "
+                f"{history.dim} isn't one of {history.heads}."
             )
     return recipe.model_copy(update={"history": history})
 
