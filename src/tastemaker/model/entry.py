@@ -1,5 +1,7 @@
 """How histories enter the graph of a step, and how its gradient leaves: summed in bags, or as sequences."""
 
+import weakref
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
@@ -45,6 +47,22 @@ class Entry(Protocol):
         ...
 
 
+def loosely(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A method for `tf.numpy_function`, that doesn't keep what it belongs to alive.
+
+    TensorFlow's default graph holds every function that was ever put into a graph; by way of this one it
+    would hold a network with all its tables, and one more after each training.
+    """
+    weak = weakref.WeakMethod(method)
+
+    def call(argument: Any) -> Any:
+        alive = weak()
+        assert alive is not None  # a graph runs for its owner only
+        return alive(argument)
+
+    return call
+
+
 class BagEntry:
     """Histories as a few weighted sums.
 
@@ -80,13 +98,12 @@ class BagEntry:
 
     def _learning(self, bags: Any) -> Any:
         """The bags as they came in, what they were weighed by being a part of the graph."""
+        into_knobs = loosely(self._into_knobs)
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def bagged(bags: Any, *knobs: Any) -> Any:
             def gradient(slopes: Any) -> Any:
-                found = tf.numpy_function(
-                    lambda slopes: self._into_knobs(slopes), [slopes], [tf.float32] * len(knobs)
-                )
+                found = tf.numpy_function(into_knobs, [slopes], [tf.float32] * len(knobs))
                 for slope, knob in zip(found, knobs, strict=True):
                     slope.set_shape(knob.shape)
                 return slopes, *found

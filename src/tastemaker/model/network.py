@@ -11,7 +11,7 @@ import tensorflow as tf
 from tastemaker.features.batches import Window
 from tastemaker.features.schema import Encoded
 from tastemaker.model.checkpoint import under
-from tastemaker.model.entry import Entry
+from tastemaker.model.entry import Entry, loosely
 from tastemaker.model.head import Candidates, Head
 from tastemaker.model.history import feature_inputs
 from tastemaker.model.items import Items
@@ -121,12 +121,11 @@ class Network(keras.Model):
 
     def _loss(self, queries: Any) -> Any:
         """The mean loss of queries (B, D) against the candidates."""
+        grade = loosely(self._grade)
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def graded(queries: Any) -> Any:
-            loss, slopes = tf.numpy_function(
-                lambda queries: self._grade(queries), [queries], [tf.float32, tf.float32]
-            )
+            loss, slopes = tf.numpy_function(grade, [queries], [tf.float32, tf.float32])
             loss.set_shape(())
             slopes.set_shape(queries.shape)
             return loss, lambda factor: factor * slopes
