@@ -1,6 +1,7 @@
 """Trains on what people did: learn with an exam held, then once more on everything."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from tastemaker.evaluation.report import Report as ExamReport
 from tastemaker.features.encode import Encoder
 from tastemaker.features.schema import Encoded
 from tastemaker.features.users import encode_users
-from tastemaker.progress import Progress, Report, Trail
+from tastemaker.progress import NO_TRAIL, Progress, Report, Trail
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.training.impressions import passed_over
@@ -77,20 +78,84 @@ def attempt(data: Dataset, log: Interactions, recipe: Recipe, report: Report, tr
     """Train on the part before the exam, choosing by a validation part of it, and hold the exam."""
     started = time.perf_counter()
     exam, why = choose(log, recipe.split)
-    rng = np.random.default_rng(recipe.seed)
-    inner = _validation(exam, in_order(log, recipe), rng)
-    students = asked(inner, min(VALIDATED, recipe.evaluation.max_users), rng)
-    if not len(students) or not (np.diff(inner.train.offsets) > 1).any():
+    validation = _validation(exam, log, recipe)
+    if validation is None:
         return Attempt(None, None, None, why, 0.0)
-    trial = _trial(data, log, inner, students, recipe, report, trail)
-    strict = Fold(inner.train, exam.history, exam.targets)
+    trial = _trial(data, log, validation, recipe, report, trail)
+    learnt = validation.fold.train
+    strict = Fold(learnt, exam.history, exam.targets)
     evaluation: ExamReport | None = None
     if len(asked(strict)):
         report(Progress("exam", 0, 1))
-        recommender = Recommender(bundle(data, recipe, trial.parts, histories=inner.train))
+        recommender = Recommender(bundle(data, recipe, trial.parts, histories=learnt))
         evaluation = mark(recommender, strict, why)
         report(Progress("exam", 1, 1))
     return Attempt(evaluation, trial.epochs, trial.pairing, why, time.perf_counter() - started)
+
+
+Watch = Callable[[float], None]
+"""Hears the network's validation NDCG@10 after each epoch; what it raises ends the training."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a recipe comes to before any exam.
+
+    Attributes:
+        value: validation NDCG@10 of the network's best epoch, with the pairs that were chosen there.
+        epochs: the best.
+        pairs: what was chosen, in words.
+    """
+
+    value: float
+    epochs: int
+    pairs: str
+
+
+def on_validation(
+    data: Dataset, log: Interactions, recipe: Recipe, report: Report, watch: Watch
+) -> Choice | None:
+    """What `attempt` chooses, and how good it is; no exam is held. None where nobody can be asked."""
+    validation = _validation(choose(log, recipe.split)[0], log, recipe)
+    if validation is None:
+        return None
+    trial = _trial(data, log, validation, recipe, report, NO_TRAIL, watch)
+    fold = validation.fold
+    recommender = Recommender(bundle(data, recipe, trial.parts, histories=fold.train))
+    value = validation.quality(recommender.top(fold.history, validation.users, 10))
+    return Choice(value, trial.epochs, "none" if trial.pairing is None else trial.pairing.note)
+
+
+@dataclass(frozen=True)
+class _Validation:
+    """The question that a model stops by, and that pairs are weighed by.
+
+    Attributes:
+        fold: nothing of the exam is in it.
+        users: (U,) who is asked.
+    """
+
+    fold: Fold
+    users: Users
+
+    def quality(self, rows: Rows) -> float:
+        """NDCG@10 of what `users` were given, (U, 10)."""
+        everyone = np.full((len(self.fold.targets.offsets) - 1, rows.shape[1]), PAD, np.int32)
+        everyone[self.users] = rows
+        return float(np.nanmean(metrics.ndcg(everyone, self.fold.targets, 10)[self.users]))
+
+
+def _validation(exam: Fold, log: Interactions, recipe: Recipe) -> _Validation | None:
+    """Of the kind that is learnt, the next event or any. None: nobody has the events for it."""
+    rng = np.random.default_rng(recipe.seed)
+    if exam.history.size > exam.train.size:  # the split has set validation events aside
+        fold = against(exam.train, exam.history)
+    else:
+        fold = hold_out_last(exam.train) if in_order(log, recipe) else hold_out_any(exam.train, rng)
+    users = asked(fold, min(VALIDATED, recipe.evaluation.max_users), rng)
+    if not len(users) or not (np.diff(fold.train.offsets) > 1).any():
+        return None
+    return _Validation(fold, users)
 
 
 @dataclass(frozen=True)
@@ -105,38 +170,34 @@ class _Trial:
 def _trial(
     data: Dataset,
     log: Interactions,
-    inner: Fold,
-    students: Users,
+    validation: _Validation,
     recipe: Recipe,
     report: Report,
     trail: Trail,
+    watch: Watch | None = None,
 ) -> _Trial:
-    def quality(rows: Rows, users: Users) -> float:
-        everyone = np.full((log.user_count, rows.shape[1]), PAD, np.int32)
-        everyone[users] = rows
-        return float(np.nanmean(metrics.ndcg(everyone, inner.targets, 10)[users]))
+    fold, users = validation.fold, validation.users
 
-    study = _study(data, log, inner.train, recipe)
-    learned = study.learn(
-        inner.train,
-        recipe.history.epochs,
-        "training",
-        report,
-        trail,
-        lambda top: quality(top(inner.history, students, 10), students),
-    )
-    alone = study.parts(learned, inner.train)
+    def validate(top: Any) -> float:
+        score = validation.quality(top(fold.history, users, 10))
+        if watch is not None:
+            watch(score)
+        return score
+
+    study = _study(data, log, fold.train, recipe)
+    learned = study.learn(fold.train, recipe.history.epochs, "training", report, trail, validate)
+    alone = study.parts(learned, fold.train)
     pairing = choose_pairing(
-        Recommender(bundle(data, recipe, alone, histories=inner.train)),
-        inner.train,
-        inner.history,
-        students,
-        lambda rows: quality(rows, students),
+        Recommender(bundle(data, recipe, alone, histories=fold.train)),
+        fold.train,
+        fold.history,
+        users,
+        validation.quality,
         _kind_of_pairs(log, recipe),
         recipe.history.pair_weight,
         recipe.history.pair_ridge,
     )
-    return _Trial(study.parts(learned, inner.train, pairing), learned.epochs, pairing)
+    return _Trial(study.parts(learned, fold.train, pairing), learned.epochs, pairing)
 
 
 def _kind_of_pairs(log: Interactions, recipe: Recipe) -> Kind:
@@ -145,13 +206,6 @@ def _kind_of_pairs(log: Interactions, recipe: Recipe) -> Kind:
     if recipe.history.pairs == "auto":
         return "following" if in_order(log, recipe) else "ease"
     return recipe.history.pairs
-
-
-def _validation(exam: Fold, in_order: bool, rng: np.random.Generator) -> Fold:
-    """What a model stops by: of the kind that it learns, the next event or any; and nothing of the exam."""
-    if exam.history.size > exam.train.size:  # the split has set validation events aside
-        return against(exam.train, exam.history)
-    return hold_out_last(exam.train) if in_order else hold_out_any(exam.train, rng)
 
 
 @dataclass(frozen=True)
