@@ -147,6 +147,29 @@ def test_a_wrong_role_names_the_column():
     assert "'rol'" in refused("data.columns.Year.rol=date")
 
 
+def test_what_is_written_as_toml_reads_back_as_the_same_recipe(written):
+    text = (
+        'seed = 4\n[data]\nmax_rejected = 0.25\n[data.columns."Release \\"Date\\" é"]\nrole = "date"\n'
+        '[data.columns.plain]\nseparator = "\\t|"\n[history]\nhidden = [64, 32]\nlearning_rate = 1e-05\n'
+        'item_features = false\npairs = "none"\n'
+    )
+    recipe = Recipe.read(written(text, "before.toml"))
+    again = Recipe.read(written(recipe.as_toml(), "after.toml"))
+    assert again == recipe
+    # What was left open stays open: the log decides it.
+    assert again.history.model_fields_set == {"hidden", "learning_rate", "item_features", "pairs"}
+    assert Recipe.read(written(Recipe().as_toml(), "empty.toml")) == Recipe()
+
+
+def test_having_changes_what_it_names_and_refuses_as_a_file_does():
+    recipe = Recipe.read(None, ["history.dim=32", "seed=2"])
+    assert recipe.having({"history.heads": 4, "seed": 3}) == Recipe.of(
+        {"history": {"dim": 32, "heads": 4}, "seed": 3}
+    )
+    with pytest.raises(RecipeError, match=r"\[history\] has no key 'dmi'. Did you mean 'dim'\?"):
+        recipe.having({"history.dmi": 4})
+
+
 def test_a_file_that_is_no_toml_is_refused_by_name_and_line(written):
     told = refused(path=written("seed = \n", "broken.toml"))
     assert "broken.toml is not valid TOML" in told

@@ -7,8 +7,9 @@ A recipe may name a `base` beside it and write only what differs.
 import contextlib
 import difflib
 import json
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -284,6 +285,35 @@ class Recipe(Table):
         for setting in settings:
             values = _merged(values, _setting(setting))
         return cls.of(values)
+
+    def having(self, settings: Mapping[str, Any]) -> "Recipe":
+        """With other values for some knobs, named as in `history.dim`. Raises RecipeError."""
+        values = self.model_dump(exclude_unset=True)
+        for name, value in settings.items():
+            for key in reversed(name.split(".")):
+                value = {key: value}
+            values = _merged(values, value)
+        return Recipe.of(values)
+
+    def as_toml(self) -> str:
+        """What it names, as a file that `read` takes; what it leaves open stays open."""
+        lines = _toml_lines(self.model_dump(mode="json", exclude_unset=True, exclude_none=True))
+        return "\n".join(lines).lstrip()
+
+
+def _toml_lines(table: Mapping[str, Any], name: str = "") -> Iterator[str]:
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    if name and (plain or not table):
+        yield f"\n[{name}]"
+    for key, value in plain.items():  # which JSON and TOML spell alike
+        yield f"{_toml_key(key)} = {json.dumps(value, ensure_ascii=False)}"
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _toml_lines(value, f"{name}.{_toml_key(key)}" if name else _toml_key(key))
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
 def _read_toml(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
