@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tastemaker.recommend import Recommender
     from tastemaker.slate import Recommendation, Slate
     from tastemaker.training import train
+    from tastemaker.training.tuning import Tuning, tune
 
 __version__ = "0.1.0"
 
@@ -25,7 +26,9 @@ _HOMES = {
     "Recommender": "tastemaker.recommend",
     "Recommendation": "tastemaker.slate",
     "Slate": "tastemaker.slate",
+    "Tuning": "tastemaker.training.tuning",
     "train": "tastemaker.training",
+    "tune": "tastemaker.training.tuning",
 }
 
 __all__ = [
@@ -36,10 +39,12 @@ __all__ = [
     "Report",
     "Slate",
     "TastemakerError",
+    "Tuning",
     "evaluate",
     "load",
     "read",
     "train",
+    "tune",
 ]
 
 

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from tastemaker.cli import ask, data, demo, evaluate, train
+from tastemaker.cli import ask, data, demo, evaluate, train, tune
 from tastemaker.errors import AmbiguousTitleError, TastemakerError
 
 INTERRUPTED = 130
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
 app.command("recommend")(ask.recommend)
 app.command("similar")(ask.similar)
 app.command("evaluate")(evaluate.evaluate)
@@ -43,6 +44,9 @@ def main() -> None:
     except TastemakerError as error:
         _complain(str(error))
         sys.exit(2)
+    except tune.Interrupted as stopped:
+        _complain(f"interrupted; {stopped}")
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
