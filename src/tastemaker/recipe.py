@@ -103,6 +103,10 @@ class FeatureRecipe(Table):
     """shortest and longest character n-gram"""
     max_text: int = Field(160, ge=8)
     """words and n-grams kept of one text, the rarest first"""
+    sounds: bool = True
+    """whether titles are also read by how they sound, which brings scripts together"""
+    names: bool = True
+    """whether what stands before a title's first ":" counts once more: it names what belongs together"""
     buckets: int = Field(16, ge=2)
     """quantile buckets of a number or a year"""
     min_count: int = Field(2, ge=1)
@@ -117,7 +121,15 @@ class ContentRecipe(Table):
     epochs: int = Field(12, ge=1)
     batch_size: int = Field(512, ge=2)
     learning_rate: float = Field(2e-3, gt=0)
+    loss: Literal["info_nce", "triplet"] = "info_nce"
+    """info_nce: the second view is to be found among all of the batch. triplet: it is to lie nearer than the
+    nearest other, by a margin"""
     temperature: float = Field(0.07, gt=0)
+    """of info_nce; lower is sharper"""
+    margin: float = Field(0.2, gt=0, le=2)
+    """of triplet, in cosine"""
+    halves: float = Field(0.5, ge=0, le=1)
+    """chance that a bilingual title shows its native half in one view, its English half in the other"""
     drop_words: float = Field(0.3, ge=0, lt=1)
     drop_ngrams: float = Field(0.2, ge=0, lt=1)
     drop_fields: float = Field(0.5, ge=0, lt=1)

@@ -4,6 +4,7 @@ from tastemaker.data.titles import (
     ending,
     english_half,
     franchise_key,
+    franchise_name,
     halves,
     names,
     native_half,
@@ -111,6 +112,8 @@ def test_a_franchise_is_what_stands_before_the_first_colon():
     assert franchise_key(korea) == franchise_key("Money Heist: Part 1") == "money heist"
     assert franchise_key("Roma") == "roma"
     assert franchise_key(": oddly written") == "oddly written"
+    assert franchise_name(korea) == "Money Heist"
+    assert franchise_name("") == ""
 
 
 def test_the_year_stands_at_the_end_or_before_the_season():

@@ -111,7 +111,35 @@ def test_titles_are_told_apart_by_script_and_ending_only_where_they_differ():
     both = fit(catalogue(title=(Role.TITLE, names)))
     neither = fit(catalogue(title=(Role.TITLE, ["Dark", "Roma"])))
     assert {"title/script", "title/ending"} < {field.name for field in both.fields}
-    assert [field.name for field in neither.fields] == ["title/words", "title/ngrams"]
+    assert [field.name for field in neither.fields] == [
+        "title/words",
+        "title/ngrams",
+        "title/name/words",
+        "title/sounds/ngrams",
+    ]
+
+
+def test_the_name_before_the_colon_is_a_field_of_its_own():
+    things = catalogue(title=(Role.TITLE, ["Dark: Ende", "Ende: Dark", "Dark: Season 2", "Dark Ende"]))
+    named = fit(things).encode(things)
+    found = bag(named, "title/name/words")
+    names = [set(found.ids[row][found.weights[row] > 0].tolist()) for row in range(4)]
+    assert names[0] == names[2] != names[1]
+    assert names[3] == names[0] | names[1]
+    assert "title/name/words" not in {field.name for field in fit(things, names=False).fields}
+
+
+def test_a_native_name_has_the_sounds_of_the_latin_one():
+    things = catalogue(title=(Role.TITLE, ["Boruto", "ボルト", "Dark"]))
+    encoded = fit(things).encode(things)
+    heard, spelled = (
+        [set(b.ids[row][b.weights[row] > 0].tolist()) for row in range(3)]
+        for b in (bag(encoded, "title/sounds/ngrams"), bag(encoded, "title/ngrams"))
+    )
+    assert heard[0] == heard[1]
+    assert not heard[0] & heard[2]
+    assert spelled[0] < spelled[1]  # its own letters, and the Latin ones
+    assert len(fit(things, sounds=False).fields) == len(encoded.fields) - 1
 
 
 def test_the_rarest_words_come_first_and_a_bag_has_length_1():

@@ -6,8 +6,9 @@ import polars as pl
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tastemaker.data.catalogue import Catalogue
+from tastemaker.features.sounds import sounds
 from tastemaker.features.text import Tfidf, Tokens, cut, texts_of
-from tastemaker.recipe import Column, Role
+from tastemaker.recipe import Column, FeatureRecipe, Role
 
 
 def sizes(tokens: Tokens, texts: int) -> list[int]:
@@ -96,8 +97,37 @@ def test_tfidf_comes_back_from_its_arrays():
     np.testing.assert_array_equal(again.transform(["glory"]).toarray(), tfidf.transform(["glory"]).toarray())
 
 
-def test_the_text_of_a_row_is_its_title_and_its_free_texts():
-    frame = pl.DataFrame({"name": ["Dark", None], "genre": ["x", "y"], "plot": ["a cave", "a fall"]})
+def of_texts() -> Catalogue:
+    frame = pl.DataFrame({"name": ["Dark: Ende", None], "genre": ["x", "y"], "plot": ["a cave", "a fall"]})
     roles = (Role.TITLE, Role.CATEGORY, Role.TEXT)
     columns = tuple(Column(name=name, role=role) for name, role in zip(frame.columns, roles, strict=True))
-    assert texts_of(Catalogue(frame, columns)) == ["Dark a cave", " a fall"]
+    return Catalogue(frame, columns)
+
+
+def test_the_text_of_a_row_is_its_title_and_its_free_texts():
+    plain = FeatureRecipe(names=False, sounds=False)
+    assert texts_of(of_texts(), plain) == ["Dark: Ende a cave", " a fall"]
+
+
+def test_the_name_of_a_title_and_its_sound_stand_behind_it():
+    named = FeatureRecipe(names=True, sounds=False)
+    assert [text.split() for text in texts_of(of_texts(), named)] == [
+        ["Dark:", "Ende", "a", "cave", "Dark"],
+        ["a", "fall"],
+    ]
+    heard = FeatureRecipe(names=False, sounds=True)
+    assert [text.split() for text in texts_of(of_texts(), heard)] == [
+        ["Dark:", "Ende", "a", "cave", *sounds("Dark: Ende").split()],
+        ["a", "fall"],
+    ]
+
+
+def test_a_native_title_is_like_its_english_one_by_sound_alone():
+    frame = pl.DataFrame({"name": ["Boruto", "Bolt", "Doraemon", "ボルト"]})
+    titles = Catalogue(frame, (Column(name="name", role=Role.TITLE),))
+    found = {}
+    for knob in (True, False):
+        tfidf = Tfidf.fit(texts_of(titles, FeatureRecipe(sounds=knob)))
+        found[knob] = tfidf.similarity(tfidf.matrix[[3]])[0]
+    assert found[True][0] > found[True][1] > found[True][2]
+    assert not found[False][:3].any()

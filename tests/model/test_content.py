@@ -12,7 +12,16 @@ from tastemaker.retrieve.tower import Tower
 
 keras = pytest.importorskip("keras")
 
-from tastemaker.model.content import ContentModel, Views, content_tower, embed, info_nce, train  # noqa: E402
+from tastemaker.model.content import (  # noqa: E402
+    ContentModel,
+    Kin,
+    Views,
+    content_tower,
+    embed,
+    info_nce,
+    train,
+    triplet,
+)
 from tastemaker.model.export import to_litert  # noqa: E402
 
 SYLLABLES = [
@@ -83,6 +92,19 @@ def test_things_of_one_group_are_no_rivals():
     assert float(info_nce(first, first, np.array([7, 7]), temperature=1.0)) == pytest.approx(0, abs=1e-6)
 
 
+def test_a_triplet_falls_short_of_its_margin_by_the_hardest_rival():
+    first = np.array([[1, 0], [0, 1]], "float32")
+    second = np.array([[1, 0], [0.6, 0.8]], "float32")
+    # Cosines [[1, .6], [0, .8]], margin .5. From the first views: .5 + .6 - 1 = .1 and .5 + 0 - .8 < 0;
+    # from the second: .5 + 0 - 1 < 0 and .5 + .6 - .8 = .3.
+    assert float(triplet(first, second, np.array([0, 1]), margin=0.5)) == pytest.approx(0.4 / 4)
+
+
+def test_a_triplet_without_rivals_wants_nothing():
+    first = np.array([[1, 0], [0, 1]], "float32")
+    assert float(triplet(first, -first, np.array([7, 7]), margin=0.5)) == 0
+
+
 @pytest.fixture(scope="module")
 def views() -> Views:
     frame = pl.DataFrame(
@@ -94,7 +116,8 @@ def views() -> Views:
     columns = (Column(name="title", role=Role.TITLE), Column(name="lang", role=Role.CATEGORY))
     catalogue = Catalogue(frame, columns)
     nothing = ContentRecipe(drop_words=0, drop_ngrams=0, drop_fields=0)
-    return Views(catalogue, Encoder.fit(catalogue, FeatureRecipe()), nothing)
+    # By sound, 킹덤 and "Kingdom" would have n-grams in common.
+    return Views(catalogue, Encoder.fit(catalogue, FeatureRecipe(sounds=False)), nothing)
 
 
 def seen(pair: dict, place: int) -> set[int]:
@@ -136,6 +159,48 @@ def test_series_and_franchise_share_a_group(views):
     group = views.pairs(np.arange(5), np.random.default_rng(0))["group"]
     assert group[0] == group[1] == group[2]
     assert len({group[0], group[3], group[4]}) == 3
+
+
+def test_kin_that_is_not_told_is_neither_shown_nor_spared():
+    titles = ["Dark: Season 1", "Dark: Season 2", "Roma"]
+    catalogue = Catalogue(pl.DataFrame({"title": titles}), (Column(name="title", role=Role.TITLE),))
+    nothing = ContentRecipe(drop_words=0, drop_ngrams=0, drop_fields=0)
+    alone = Views(catalogue, Encoder.fit(catalogue, FeatureRecipe()), nothing, Kin(list("abc"), list("abc")))
+    rng = np.random.default_rng(0)
+    pairs = [alone.pairs(np.arange(2), rng) for _ in range(50)]
+    assert {frozenset(seen(pair, 2)) for pair in pairs} == {frozenset(bag_of(alone, 0))}
+    assert all(pair["group"][0] != pair["group"][1] for pair in pairs)
+
+
+def test_a_half_has_the_script_of_its_own():
+    titles = ["Kingdom // 킹덤", "Roma"]
+    catalogue = Catalogue(pl.DataFrame({"title": titles}), (Column(name="title", role=Role.TITLE),))
+    nothing = ContentRecipe(drop_words=0, drop_ngrams=0, drop_fields=0, halves=1)
+    views = Views(catalogue, Encoder.fit(catalogue, FeatureRecipe()), nothing)
+    place = [field.name for field in views.encoded.fields].index("title/script")
+    start = sum(field.size for field in views.encoded.fields[:place])
+    scripts = views.encoded.bags[place].ids[:, 0]  # of the native half, and of Roma
+    pair = views.pairs(np.array([0]), np.random.default_rng(0))
+    shown = [seen(pair, view) & {int(start + script) for script in scripts} for view in (0, 1)]
+    assert sorted(map(sorted, shown)) == sorted([[int(start + scripts[0])], [int(start + scripts[1])]])
+
+
+def test_a_column_that_was_never_missing_says_nothing_when_it_is():
+    catalogue, _ = planted(4)
+    encoder = Encoder.fit(catalogue, FeatureRecipe())
+    tower = content_tower(encoder.encode(catalogue), 16)
+    starts = np.cumsum([0, *(field.size for field in encoder.fields)])[:-1]
+    table = np.asarray(tower.get_layer("bag").table)
+    assert not table[starts].any()
+    assert np.delete(table, starts, 0).any(1).all()
+
+
+@pytest.mark.slow
+def test_a_triplet_loss_finds_the_planted_family_too():
+    catalogue, family = planted()
+    recipe = SMALL.model_copy(update={"loss": "triplet"})
+    assert recall_of_family(trained(catalogue, recipe).vectors, family) > 0.9
+    assert not np.array_equal(trained(catalogue, recipe).vectors, trained(catalogue).vectors)
 
 
 def test_a_guessed_field_is_never_shown():

@@ -203,8 +203,13 @@ def franchise_key(title: str) -> str:
 
     `Money Heist: Korea: Part 1` → `money heist`; a title without a colon is a franchise of its own.
     """
+    return normalised(franchise_name(title))
+
+
+def franchise_name(title: str) -> str:
+    """What `franchise_key` is made from, as it stands: `Money Heist: Korea: Part 1` → `Money Heist`."""
     name = without_season(english_half(title))
-    return normalised(name.split(":")[0]) if name.split(":")[0].strip() else normalised(name)
+    return name.split(":")[0].strip() or name
 
 
 def ending(title: str) -> str:

@@ -8,15 +8,17 @@ Which tables a role fills (`tables` says how), all of them in the shapes of `sch
     date                `Release Date/year`    a bag of one bucket of years
                         `Release Date/age`     a dense number: days before the newest date of fitting
     title, text         `Title/words`          a bag of words
-                        `Title/ngrams`         a bag of character n-grams
-    title, also         `Title/year`           as a number, where half of the titles carry one: (1995)
+                        `Title/ngrams`         a bag of character n-grams; of titles in Latin letters too
+    title, also         `Title/name/words`     a bag of the words before the first ":"
+                        `Title/sounds/ngrams`  a bag of n-grams of how it sounds
+                        `Title/year`           as a number, where half of the titles carry one: (1995)
                         `Title/script`         as a category, where titles differ in it
                         `Title/ending`         likewise: numbered (Season 2), unnumbered, none
 
 Users' columns are encoded likewise: a `Catalogue` of people.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, Self
@@ -27,13 +29,18 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from tastemaker.data.catalogue import Catalogue, Rows
-from tastemaker.data.titles import ending, native_half, script, title_year, without_year
+from tastemaker.data.titles import ending, franchise_name, native_half, script, title_year, without_year
 from tastemaker.features.schema import Bag, Encoded, Field
+from tastemaker.features.sounds import romanised, sounds
 from tastemaker.features.tables import Numbers, Texts, Values
 from tastemaker.recipe import FeatureRecipe, Role
 
-View = Literal["value", "values", "number", "year", "age", "text", "title", "title_year", "script", "ending"]
-"""What is taken from a column; `title` is a text without its year"""
+View = Literal[
+    "value", "values", "number", "year", "age", "text", "title_year", "script", "ending",
+    "title", "title+spelling", "name", "sounds",
+]  # fmt: skip
+"""What is taken from a column; `title` is a text without its year, `spelling` what it writes in another
+script, in Latin letters, `name` what stands before its first ":" """
 
 _NO_DENSE, _NO_BAG = {"year"}, {"age"}
 """Views whose number is used as a bucket only, or as a dense number only."""
@@ -132,9 +139,15 @@ def _fitted(name: str, role: Role, column: pl.Series, recipe: FeatureRecipe) -> 
                 yield from _number(f"{name}/year", name, "year", column, recipe)
                 yield from _number(f"{name}/age", name, "age", column, recipe, newest)
         case Role.TEXT:
-            yield from _pieces(name, "text", column, recipe)
+            yield from _pieces(name, {"words": "text", "ngrams": "text"}, column, recipe)
         case Role.TITLE:
-            yield from _pieces(name, "title", column, recipe)
+            views: dict[str, View] = {"words": "title"}
+            views["ngrams"] = "title+spelling" if recipe.sounds else "title"
+            if recipe.names:
+                views["name/words"] = "name"
+            if recipe.sounds:
+                views["sounds/ngrams"] = "sounds"
+            yield from _pieces(name, views, column, recipe)
             with_year = np.isfinite(_numbers("title_year", column, None))
             if with_year.mean() >= 0.5:
                 yield from _number(f"{name}/year", name, "title_year", column, recipe)
@@ -160,10 +173,13 @@ def _number(
         yield Part(name=name, column=column, view=view, table=table, newest=newest)
 
 
-def _pieces(column: str, view: View, values: pl.Series, recipe: FeatureRecipe) -> Iterator[Part]:
-    for piece in ("words", "ngrams"):
+def _pieces(
+    column: str, views: Mapping[str, View], values: pl.Series, recipe: FeatureRecipe
+) -> Iterator[Part]:
+    """A table for each of `views`, whose names end in the piece that is cut from them."""
+    for name, view in views.items():
         table = Texts.fit(
-            piece,
+            "words" if name.endswith("words") else "ngrams",
             _texts(view, values),
             ngrams=recipe.ngrams,
             hash_rows=recipe.hash_rows,
@@ -171,7 +187,7 @@ def _pieces(column: str, view: View, values: pl.Series, recipe: FeatureRecipe) -
             max_text=recipe.max_text,
         )
         if table:
-            yield Part(name=f"{column}/{piece}", column=column, view=view, table=table)
+            yield Part(name=f"{column}/{name}", column=column, view=view, table=table)
 
 
 def _cells(view: View, column: pl.Series) -> list[list[str]]:
@@ -207,4 +223,13 @@ def _numbers(view: View, column: pl.Series, newest: date | None) -> npt.NDArray[
 def _texts(view: View, column: pl.Series) -> Sequence[str | None]:
     """(N,) None where missing."""
     cells: list[str | None] = column.to_list()
-    return [without_year(cell) if cell else None for cell in cells] if view == "title" else cells
+    read = _READ.get(view)
+    return [read(cell) if cell else None for cell in cells] if read else cells
+
+
+_READ: dict[View, Callable[[str], str]] = {
+    "title": without_year,
+    "title+spelling": lambda title: f"{without_year(title)} {romanised(title)}",
+    "name": franchise_name,
+    "sounds": sounds,
+}

@@ -20,7 +20,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tastemaker.data.catalogue import Catalogue
-from tastemaker.recipe import Role
+from tastemaker.data.titles import franchise_name
+from tastemaker.features.sounds import romanised, sounds
+from tastemaker.recipe import FeatureRecipe, Role
 
 _BLANK = 32
 _PRIME = np.uint64(1099511628211)  # of FNV-1a
@@ -176,12 +178,16 @@ def idf(document_counts: npt.ArrayLike, documents: int) -> npt.NDArray[np.float3
     return (np.log((1 + documents) / (1 + np.asarray(document_counts, np.float64))) + 1).astype(np.float32)
 
 
-def texts_of(catalogue: Catalogue) -> list[str]:
-    """(N,) title and free texts of each row, joined by a blank."""
+def texts_of(catalogue: Catalogue, recipe: FeatureRecipe) -> list[str]:
+    """(N,) title and free texts of each row, joined by a blank; then the title's name and how it sounds."""
     names = catalogue.by_role(Role.TITLE, Role.TEXT)
     columns = [
         catalogue.frame[name].fill_null("").to_list() for name in names if name in catalogue.frame.columns
     ]
+    if catalogue.title_column in catalogue.frame.columns:
+        titles = catalogue.frame[catalogue.title_column].fill_null("").to_list()
+        readings = [franchise_name] * recipe.names + [romanised, sounds] * recipe.sounds
+        columns += [[read(title) for title in titles] for read in readings]
     return [" ".join(parts) for parts in zip(*columns, strict=True)] if columns else [""] * catalogue.size
 
 

@@ -34,8 +34,6 @@ Floats = npt.NDArray[np.float32]
 
 POSITIVES = (0.4, 0.3)
 """Chance that the second view is of the row itself, and of its series; else it is of its franchise."""
-HALVES = 0.5
-"""Chance that a bilingual row shows its native half in one view, its English half in the other."""
 GUESS_FIELDS = 0.5
 """Weight of predicting dropped fields, beside InfoNCE."""
 GUESS_ROWS = 2048
@@ -79,6 +77,8 @@ def content_tower(encoded: Encoded, dim: int) -> keras.Model:
     )
     start = [1.0 if field.kind == "text" else FIELD_START for field in encoded.fields]
     scale = np.repeat(start, [field.size for field in encoded.fields])
+    # "Missing" says nothing until it has been met: in serving, whole columns may be missing that never were.
+    scale[np.cumsum([0, *(field.size for field in encoded.fields)])[:-1]] = 0
     bag.table.assign(bag.table * ops.cast(scale[:, None], "float32"))
     return tower
 
@@ -113,6 +113,22 @@ def embed(tower: keras.Model, encoded: Encoded) -> Floats:
     return vectors
 
 
+class Kin(NamedTuple):
+    """Which rows may stand for one another in training, and are no rivals.
+
+    Attributes:
+        series: (N,) equal for the parts of one series.
+        franchise: (N,) equal for all of one franchise, so for all of one series.
+    """
+
+    series: Sequence[str]
+    franchise: Sequence[str]
+
+    @classmethod
+    def of(cls, titles: Sequence[str]) -> "Kin":
+        return cls([series_key(title) for title in titles], [franchise_key(title) for title in titles])
+
+
 class Flat(NamedTuple):
     """Bags without padding: thing n owns `starts[n]:starts[n + 1]`."""
 
@@ -131,11 +147,13 @@ class Views:
         recipe: how much is dropped.
     """
 
-    def __init__(self, catalogue: Catalogue, encoder: Encoder, recipe: ContentRecipe) -> None:
+    def __init__(
+        self, catalogue: Catalogue, encoder: Encoder, recipe: ContentRecipe, kin: Kin | None = None
+    ) -> None:
         self.encoded = encoder.encode(catalogue)
         titles = catalogue.titles if catalogue.title_column else [str(row) for row in range(catalogue.size)]
-        self.series = _Groups([series_key(title) for title in titles])
-        self.franchise = _Groups([franchise_key(title) for title in titles])
+        series, franchise = kin or Kin.of(titles)
+        self.series, self.franchise = _Groups(series), _Groups(franchise)
         native = [native_half(title) for title in titles]
         self.is_bilingual = np.array([half is not None for half in native])
         sources = [self.encoded]
@@ -145,7 +163,7 @@ class Views:
                 sources.append(encoder.encode(frame))
         self.flat = _flat(self.encoded, sources)
         self.drop = np.array([_drop_chance(field.name, field.kind, recipe) for field in self.encoded.fields])
-        self.drop_dense = recipe.drop_fields
+        self.drop_dense, self.halves = recipe.drop_fields, recipe.halves
         self.is_text = np.array([field.kind == "text" for field in self.encoded.fields])
         self.guessed = [place for place, field in enumerate(self.encoded.fields) if _is_guessed(field)]
 
@@ -160,7 +178,7 @@ class Views:
         of_series, of_franchise = self.series.draw(rows, rng), self.franchise.draw(rows, rng)
         choice = rng.random(len(rows))[:, None] >= np.cumsum(POSITIVES)
         partners = np.choose(choice.sum(1), [rows, of_series, of_franchise])
-        split = (rng.random(len(rows)) < HALVES) & self.is_bilingual[rows]
+        split = (rng.random(len(rows)) < self.halves) & self.is_bilingual[rows]
         swap = np.where(rng.random(len(rows)) < 0.5, 1, 2)
         first = rows + size * np.where(split, swap, 0)
         second = partners + size * np.where(split & self.is_bilingual[partners], 3 - swap, 0)
@@ -217,12 +235,11 @@ def _drop_chance(name: str, kind: str, recipe: ContentRecipe) -> float:
 
 
 def _flat(whole: Encoded, sources: Sequence[Encoded]) -> Flat:
-    """Rows of all sources one under the other: texts as each has them, other fields as the whole has them."""
+    """Rows of all sources one under the other."""
     blocks = []
     first_rows = np.cumsum([0, *(field.size for field in whole.fields)])
     for block, source in enumerate(sources):
-        for place, field in enumerate(whole.fields):
-            bag = (source if field.kind == "text" else whole).bags[place]
+        for place, bag in enumerate(source.bags):
             row, column = np.nonzero(bag.weights)
             ids = bag.ids[row, column]
             blocks.append(
@@ -245,7 +262,7 @@ class Contrast(keras.Model):
     def __init__(self, tower: keras.Model, encoded: Encoded, recipe: ContentRecipe) -> None:
         super().__init__()
         self.bag, self.head = tower.get_layer("bag"), tower.get_layer("head")
-        self.temperature = recipe.temperature
+        self.recipe = recipe
         self.has_dense = bool(encoded.dense.shape[1])
         sizes = [field.size for field in encoded.fields if _is_guessed(field)]
         self.guesses = [layers.Dense(size) for size in sizes]
@@ -267,7 +284,10 @@ class Contrast(keras.Model):
     ) -> Any:
         vectors, guesses = y_pred
         first, second = ops.split(vectors, 2)
-        loss = info_nce(first, second, x["group"], self.temperature)
+        if self.recipe.loss == "triplet":
+            loss = triplet(first, second, x["group"], self.recipe.margin)
+        else:
+            loss = info_nce(first, second, x["group"], self.recipe.temperature)
         for place, logits in enumerate(guesses):
             target = x["guess"][:, place]
             known = ops.cast(target >= 0, "float32")
@@ -296,14 +316,37 @@ def info_nce(first: Any, second: Any, group: Any, temperature: float) -> Any:
     return ops.mean(ways) / 2
 
 
+def triplet(first: Any, second: Any, group: Any, margin: float) -> Any:
+    """How far each thing's second view falls short of lying `margin` nearer than the nearest rival.
+
+    The rival is the hardest of the batch (Faghri et al., BMVC 2018), both ways.
+
+    Args:
+        first: (B, D) unit vectors.
+        second: (B, D) unit vectors; row b is the other view of thing b.
+        group: (B,) int; things of one group are no rivals of one another.
+        margin: in cosine.
+    Returns: 0 to 2 + margin, averaged over both ways and the batch.
+    """
+    cosines = ops.matmul(first, ops.transpose(second))  # (B, B)
+    rivals = ops.where(group[:, None] == group[None, :], -1e9, cosines)
+    right = ops.diagonal(cosines)
+    short = [ops.relu(margin + ops.max(rivals, axis=way) - right) for way in (0, 1)]
+    return ops.mean(short[0] + short[1]) / 2
+
+
 def train(
     catalogue: Catalogue,
     encoder: Encoder,
     recipe: ContentRecipe,
     seed: int,
     report: Report = silent,
+    kin: Kin | None = None,
 ) -> ContentModel:
     """Train the item tower on `catalogue`, which `encoder` was fitted on. A seed repeats the vectors.
+
+    Args:
+        kin: what belongs together; None reads it off the titles.
 
     Raises: TrainingError when the catalogue has nothing to tell things apart by.
     """
@@ -313,7 +356,7 @@ def train(
         )
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    views = Views(catalogue, encoder, recipe)
+    views = Views(catalogue, encoder, recipe, kin)
     tower = content_tower(views.encoded, recipe.dim)
     model = Contrast(tower, views.encoded, recipe)
     steps = -(-catalogue.size // recipe.batch_size) * recipe.epochs

@@ -31,7 +31,7 @@ def of_catalogue(data: Dataset, recipe: Recipe, report: Report) -> Parts:
         length=recipe.history.length,
         towers={"item_tower": to_litert(model.tower)},
         originals={"item_tower": to_keras(model.tower)},
-        tfidf=Tfidf.fit(texts_of(data.items), recipe.features.ngrams) if has_texts else None,
+        tfidf=Tfidf.fit(texts_of(data.items, recipe.features), recipe.features.ngrams) if has_texts else None,
         training={"epochs": model.epochs, "seconds": round(time.perf_counter() - started, 1)},
     )
     return replace(parts, evaluation=mark_catalogue(Recommender(bundle(data, recipe, parts))))

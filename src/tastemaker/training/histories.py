@@ -249,7 +249,9 @@ def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe)
     item_features = user_features = None
     user_rows = np.full(log.user_count, PAD, np.int32)
     if recipe.history.item_features:
-        encoder = Encoder.fit(data.items, recipe.features, rows=np.unique(part.rows))
+        # What tells kin by name is for a catalogue alone.
+        features = recipe.features.model_copy(update={"names": False, "sounds": False})
+        encoder = Encoder.fit(data.items, features, rows=np.unique(part.rows))
         # N-grams multiply the cost of every step by ten; a name's words say nearly as much here.
         item_features = _seen(encoder.encode(data.items).without("/ngrams"))
         encoders["items"] = encoder.as_json()
