@@ -114,7 +114,7 @@ def test_titles_are_told_apart_by_script_and_ending_only_where_they_differ():
     assert [field.name for field in neither.fields] == [
         "title/words",
         "title/ngrams",
-        "title/name/words",
+        "title/name/ngrams",
         "title/sounds/ngrams",
     ]
 
@@ -122,11 +122,11 @@ def test_titles_are_told_apart_by_script_and_ending_only_where_they_differ():
 def test_the_name_before_the_colon_is_a_field_of_its_own():
     things = catalogue(title=(Role.TITLE, ["Dark: Ende", "Ende: Dark", "Dark: Season 2", "Dark Ende"]))
     named = fit(things).encode(things)
-    found = bag(named, "title/name/words")
+    found = bag(named, "title/name/ngrams")
     names = [set(found.ids[row][found.weights[row] > 0].tolist()) for row in range(4)]
     assert names[0] == names[2] != names[1]
     assert names[3] == names[0] | names[1]
-    assert "title/name/words" not in {field.name for field in fit(things, names=False).fields}
+    assert "title/name/ngrams" not in {field.name for field in fit(things, names=False).fields}
 
 
 def test_a_native_name_has_the_sounds_of_the_latin_one():

@@ -9,7 +9,7 @@ Which tables a role fills (`tables` says how), all of them in the shapes of `sch
                         `Release Date/age`     a dense number: days before the newest date of fitting
     title, text         `Title/words`          a bag of words
                         `Title/ngrams`         a bag of character n-grams; of titles in Latin letters too
-    title, also         `Title/name/words`     a bag of the words before the first ":"
+    title, also         `Title/name/ngrams`    a bag of n-grams of what stands before the first ":"
                         `Title/sounds/ngrams`  a bag of n-grams of how it sounds
                         `Title/year`           as a number, where half of the titles carry one: (1995)
                         `Title/script`         as a category, where titles differ in it
@@ -144,7 +144,7 @@ def _fitted(name: str, role: Role, column: pl.Series, recipe: FeatureRecipe) -> 
             views: dict[str, View] = {"words": "title"}
             views["ngrams"] = "title+spelling" if recipe.sounds else "title"
             if recipe.names:
-                views["name/words"] = "name"
+                views["name/ngrams"] = "name"
             if recipe.sounds:
                 views["sounds/ngrams"] = "sounds"
             yield from _pieces(name, views, column, recipe)
