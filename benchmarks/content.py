@@ -18,8 +18,8 @@ compares nothing else. A group of more than 11 can't be found whole: `ceiling` i
 ranking would get.
 
 The first two are asked of one model that was trained on everything; the last two of a model for each
-of `--worlds` draws, which holds out both and has the draw as its seed. `--choose` asks them of a draw
-that shares no franchise and no series with those: settings are chosen by it alone.
+of `--draws`, which holds out both and has the draw as its seed. Draw 0 shares no franchise and no
+series with any other, and settings are chosen by it alone: `--held-out-only --draws 0`.
 
 Rows: scikit-learn's character TF-IDF of the titles, and of what stands before the first ":" (outside
 opponents, same run); ours; the tower before training; the tower; the served mix; and `seed-content`,
@@ -179,8 +179,15 @@ def _has_others(series: Labels, franchises: Labels) -> npt.NDArray[np.bool_]:
 
 def by_native(scores: npt.NDArray[np.float32], natives: Labels) -> Found:
     """The own row among the 10 best of (Q, N) scores."""
-    nearest = np.argsort(-scores, axis=1, kind="stable")[:, :K]
-    return Found(float((nearest == natives[:, None]).any(1).mean()), 1.0, len(natives))
+    is_found = _nearest(scores)[np.arange(len(natives)), natives]
+    return Found(float(is_found.mean()), 1.0, len(natives))
+
+
+def _nearest(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """(B, N) whether a row is among the K best; of equals, the smaller rows."""
+    least = np.partition(scores, -K, axis=1)[:, [-K]]
+    above, level = scores > least, scores == least
+    return above | (level & (np.cumsum(level, 1) <= K - above.sum(1, keepdims=True)))
 
 
 def franchise(
@@ -215,8 +222,7 @@ def _recall(
         masked[np.arange(len(rows)), rows] = True
         found[masked] = -np.inf
         akin = is_akin(rows) & ~masked
-        nearest = np.argsort(-found, axis=1, kind="stable")[:, :K]  # ties: the smaller row
-        hits, relevant = np.take_along_axis(akin, nearest, 1).sum(1), akin.sum(1)
+        hits, relevant = (akin & _nearest(found)).sum(1), akin.sum(1)
         recalls.append(hits / relevant)
         ceilings.append(np.minimum(relevant, K) / relevant)
     return Found(float(np.concatenate(recalls).mean()), float(np.concatenate(ceilings).mean()), len(asked))
@@ -334,17 +340,15 @@ def main() -> None:
     folder = Path(__file__).parents[2] / "shared/data/netflix_content_2023"
     words.add_argument("--data", type=Path, default=folder / "netflix_content_2023.csv")
     words.add_argument("--seed", type=int, default=1, help="of the model that is trained on everything")
-    words.add_argument("--worlds", type=int, default=3, help="draws of what is held out")
-    words.add_argument(
-        "--choose", action="store_true", help="the draw that settings are chosen by, nothing else"
-    )
+    words.add_argument("--draws", nargs="*", type=int, default=[1, 2, 3], help="of what is held out")
+    words.add_argument("--held-out-only", action="store_true", help="train nothing on everything")
     words.add_argument("--set", action="append", default=[], metavar="A.B=C", help="a knob of the recipe")
     words.add_argument("--dry", action="store_true", help="print only, keep no rows")
     asked = words.parse_args()
     recipe = Recipe.read(None, asked.set)
     catalogue = read(items=asked.data).items
     series, franchises = groups(catalogue.titles)
-    draws = [0] if asked.choose else [None, *range(1, asked.worlds + 1)]
+    draws = [None] * (not asked.held_out_only) + asked.draws
     answers: dict[str, dict[str, list[Found]]] = {}
     seconds: dict[str, list[float]] = {}
     console = Console(width=130)
