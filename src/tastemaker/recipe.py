@@ -186,10 +186,11 @@ class HistoryRecipe(Table):
     dropout: float = Field(0.5, ge=0, lt=1)
     id_dropout: float = Field(0.1, ge=0, lt=1)
     """share of items whose id is hidden in a step, so that their metadata learns to stand alone"""
-    pairs: Literal["auto", "following", "ease", "none"] = "auto"
+    pairs: Literal["auto", "following", "ease", "even_ease", "none"] = "auto"
     """counted item pairs, added to the network's scores with a weight chosen on validation.
     following: what comes after what. ease: what the same people touch, up to 20,000 items.
-    auto: following where the log has an order, else ease"""
+    even_ease: the same, those who touched much counting less for each. auto: following where the log has
+    an order, else even_ease"""
     pair_weight: float | None = Field(None, ge=0)
     """what the pairs say counts so much beside the network, instead of the validation's choice"""
     pair_ridge: float | None = Field(None, gt=0)

@@ -34,6 +34,20 @@ def test_sequences_count_each_users_events_from_0():
     assert frames["items"].rows() == [("5", ["1", "2"]), ("6", ["2"]), ("7", [])]
 
 
+def test_sets_that_come_parted_keep_their_parts_and_share_their_items(tmp_path):
+    frames = convert("lightgcn", SAMPLES / "lightgcn")
+    assert frames["interactions"].rows() == [("0", "3"), ("0", "1"), ("1", "3")]
+    assert frames["valid"].rows() == [("0", "2")]
+    assert frames["test"].rows() == [("1", "0"), ("1", "4")]
+    assert frames["items"]["item_id"].sort().to_list() == ["0", "1", "2", "3", "4"]
+    data = read_again({name: frames[name] for name in ("items", "interactions")}, tmp_path)
+    assert data.items.size == 5
+    assert data.interactions is not None
+    assert not data.interactions.is_ordered
+    alone = convert("lightgcn", SAMPLES / "lightgcn" / "test.txt")
+    assert alone["interactions"].rows() == frames["test"].rows()
+
+
 def test_plain_tables_come_back_from_parquet_as_they_were(tmp_path):
     frames = convert("csv", SAMPLES.parents[2] / "examples" / "data" / "movies.csv")
     assert frames["items"].shape == (9125, 3)
@@ -63,6 +77,7 @@ def test_a_folder_of_plain_tables_is_taken_whole(tmp_path):
         ("movielens", SAMPLES, "holds no MovieLens data"),
         ("recbole", SAMPLES, "holds no RecBole data"),
         ("s3rec", SAMPLES / "recbole", "holds no S3-Rec data"),
+        ("lightgcn", SAMPLES, "no train.txt is there"),
         ("csv", SAMPLES, "neither an items nor an interactions file"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis.strategies import booleans, floats, integers, lists
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
-from tastemaker.features.batches import Batch, Examples, Scale, Stretches, cut, query_windows
+from tastemaker.features.batches import Batch, Examples, Scale, Sets, Stretches, cut, query_windows
 
 ITEMS = 7
 Histories = lists(lists(integers(0, ITEMS - 1), max_size=9), min_size=1, max_size=5)
@@ -271,3 +271,53 @@ def test_a_scale_comes_back_from_json(weights):
     again = Scale(**json.loads(json.dumps(asdict(scale))))
     assert again == scale
     assert np.isfinite(again.apply(np.array(weights, np.float32))).all()
+
+
+# --- sets -----------------------------------------------------------------------------------
+
+
+@given(Histories, integers(0, 99), integers(1, 9), integers(1, 4))
+@settings(max_examples=80)
+def test_a_persons_items_are_parted_into_labels_and_the_history_of_them_all(histories, seed, length, size):
+    made = Sets(examples(log_of(histories), length, in_order=False), size)
+    dealt = made.deal(np.random.default_rng(seed))
+    assert all(len(users) <= size for users in dealt)
+    everyone = [user for users in dealt for user in users.tolist()]
+    assert sorted(everyone) == [user for user, rows in enumerate(histories) if len(set(rows)) > 1]
+    for users in dealt if everyone else []:
+        batch = made.batch(users, np.random.default_rng(seed))
+        assert batch.owners.tolist() == users.tolist()
+        assert batch.starts is not None
+        for at, user in enumerate(users.tolist()):
+            labels = batch.labels[batch.starts[at] : batch.starts[at + 1]].tolist()
+            window = [row for row in batch.history.rows[at].tolist() if row != PAD]
+            known = [row for row in histories[user] if row not in labels]
+            assert labels, "somebody asks for something"
+            assert len(labels) == len(set(labels))
+            assert window, "and knows something"
+            assert len(window) == min(length, len(known))
+            assert all(window.count(row) <= known.count(row) for row in window)
+            assert set(batch.users[batch.starts[at] : batch.starts[at + 1]].tolist()) == {user}
+        shown = [[row + 1 if row != PAD else 0 for row in rows] for rows in batch.history.rows.tolist()]
+        assert batch.history.values.tolist() == shown
+        assert batch.starts[-1] == len(batch.labels)
+
+
+def test_every_parting_comes_up_and_half_of_the_items_are_labels():
+    made = Sets(examples(log_of([[0, 1, 2, 3]]), 4, in_order=False), 1)
+    rng, times = np.random.default_rng(1), dict[frozenset[int], int]()
+    for _ in range(1600):
+        labels = frozenset(made.batch(np.array([0]), rng).labels.tolist())
+        times[labels] = times.get(labels, 0) + 1
+    assert len(times) == 14  # all parts of four but none and all
+    # 1 of 16 draws finds no label, and leaves the lowest of four coins: so 1/16 + 1/64 for each single one.
+    single = sum(times[frozenset([row])] for row in range(4))
+    assert single == pytest.approx(1600 * (4 / 16 + 1 / 16), rel=0.15)
+
+
+def test_a_long_set_is_seen_in_random_parts():
+    made = Sets(examples(log_of([[0, 1, 2, 3, 4, 5, 6]]), length=2, in_order=False), 1)
+    rng, parts = np.random.default_rng(1), set()
+    for _ in range(300):
+        parts.add(frozenset(made.batch(np.array([0]), rng).history.rows[0].tolist()) - {PAD})
+    assert len({part for part in parts if len(part) == 2}) == 21  # pairs of seven

@@ -7,7 +7,7 @@ from scipy import sparse
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
 from tastemaker.features import pairs
-from tastemaker.features.pairs import Pairs, faded, following, heaviest
+from tastemaker.features.pairs import Pairs, ease, even_ease, faded, following, heaviest
 
 
 def row(*values: int) -> np.ndarray:
@@ -217,3 +217,46 @@ def test_of_sparse_ties_at_the_edge_the_first_stay(monkeypatch):
     kept = heaviest(sparse.csr_array(TIES), 0).toarray()
     assert kept[:2].tolist() == [[0, -2, 0, 0, 3], [4, 4, 0, 0, 0]]
     assert kept[2:].tolist() == TIES[2:].tolist()
+
+
+# --- what the same people touch -------------------------------------------------------------
+
+
+def planted(people: int = 60, items: int = 12) -> tuple[Interactions, np.ndarray]:
+    """Some touched two items and some nearly all; (U, N) who touched what."""
+    rng = np.random.default_rng(8)
+    histories = [rng.permutation(items)[: rng.integers(2, items)].tolist() for _ in range(people)]
+    matrix = np.zeros((people, items))
+    for user, history in enumerate(histories):
+        matrix[user, history] = 1
+    return log_of(*histories), matrix
+
+
+def test_even_ease_without_its_additions_is_ease():
+    log, _ = planted()
+    assert even_ease(log, 12, 7.0, dropout=0, activity=0, rarity=0) == pytest.approx(
+        ease(log, 12, 7.0), abs=1e-5
+    )
+
+
+def test_even_ease_is_the_denoising_regression_of_weighted_people():
+    """Each column by itself: ‖√w (x_j − X b)‖² + (λ + p/(1−p) G_ii) b_i², without the item itself."""
+    log, people = planted()
+    weights = people.sum(1) ** -0.5
+    weights *= people.sum() / (weights * people.sum(1)).sum()
+    both = people.T @ (weights[:, None] * people)
+    found = even_ease(log, 12, 7.0, dropout=0.4, activity=0.5, rarity=0.3)
+    rare = (people.sum(0) / people.sum(0).mean()) ** -0.3
+    for item in range(12):
+        others = np.delete(np.arange(12), item)
+        held_back = np.diag(7.0 + 0.4 / 0.6 * np.diag(both)[others])
+        wanted = np.linalg.solve(both[np.ix_(others, others)] + held_back, both[others, item])
+        assert found[others, item] == pytest.approx(wanted * rare[item], abs=1e-5)
+        assert found[item, item] == 0
+
+
+def test_an_item_that_nobody_touched_is_told_nothing_by_even_ease():
+    found = even_ease(log_of([0, 1], [0, 1]), 4, 10.0)
+    assert np.isfinite(found).all()
+    assert not found[2:].any()
+    assert not found[:, 2:].any()

@@ -86,6 +86,51 @@ def test_loss_and_gradients_are_those_of_the_whole_formula(name, size, workers):
     assert_same(graded, by_autodiff(name, queries, candidates))
 
 
+def in_sets(candidates: Candidates, counts: np.ndarray) -> tuple[Candidates, Candidates]:
+    """Queries with `counts` (S,) own items each, in one row each, and the same with a row for each item."""
+    rng = np.random.default_rng(3)
+    size, count = len(counts), len(candidates.vectors)
+    own = [np.sort(rng.permutation(count)[:n]) for n in counts]
+    known = [np.unique([*mine, *rng.integers(0, count, 5)]) for mine in own]
+    starts = np.cumsum([0, *map(len, known)]).astype(np.int32)
+    shared = candidates._replace(
+        columns=np.concatenate(own).astype(np.int32),
+        known=np.concatenate(known).astype(np.int32),
+        starts=starts,
+        own_starts=np.cumsum([0, *counts]).astype(np.int32),
+    )
+    each = [known[query] for query in np.repeat(np.arange(size), counts)]
+    alone = shared._replace(
+        known=np.concatenate(each).astype(np.int32),
+        starts=np.cumsum([0, *map(len, each)]).astype(np.int32),
+        own_starts=None,
+    )
+    return shared, alone
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("size", [1, 256, 600])
+def test_several_answers_to_one_query_are_graded_as_if_each_had_been_asked_for_alone(size, workers):
+    queries, candidates = drawn(size)
+    counts = np.random.default_rng(size).integers(1, 7, size)
+    shared, alone = in_sets(candidates, counts)
+    loss, (into_queries, *rest) = by_autodiff("softmax", np.repeat(queries, counts, axis=0), alone)
+    by_query = np.add.reduceat(into_queries, np.cumsum(counts) - counts)
+    assert_same(Head(softmax(), workers).grade(queries, shared), (loss, [by_query, *rest]))
+
+
+def test_an_answer_far_below_another_of_the_same_query_is_heard():
+    # Own scores 200 and −200 against a rival at 0: losses 0 and 200; only the second says anything.
+    vectors = np.array([[200.0], [-200.0], [0.0]], np.float32)
+    columns, own = np.array([0, 1], np.int32), np.array([0, 2], np.int32)
+    candidates = Candidates(
+        vectors, np.zeros(3, np.float32), np.ones(3, np.float32), columns, columns, own, own
+    )
+    graded = Head(softmax()).grade(np.ones((1, 1), np.float32), candidates)
+    assert graded.loss == pytest.approx(100)
+    assert graded.bias.tolist() == pytest.approx([0, -0.5, 0.5], abs=1e-6)
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_a_head_keeps_nothing_of_the_batch_before(workers):
     head = Head(softmax(), workers)

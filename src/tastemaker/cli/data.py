@@ -54,7 +54,7 @@ def check(
 
 @app.command()
 def convert(
-    format: Annotated[str, typer.Argument(help="movielens, s3rec, recbole or csv.")],
+    format: Annotated[str, typer.Argument(help="movielens, s3rec, lightgcn, recbole or csv.")],
     path: Annotated[Path, typer.Argument(help="The folder of the data set, or one file of it.")],
     out: Annotated[Path, typer.Option(help="Folder for items, interactions and users .parquet.")],
 ) -> None:

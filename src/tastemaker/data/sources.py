@@ -21,7 +21,7 @@ from tastemaker.data.tables import read_bytes, read_table
 from tastemaker.errors import DataError
 
 Frames = dict[str, pl.DataFrame]
-"""Any of items, interactions, users."""
+"""Any of items, interactions, users; of a data set that comes parted, also valid and test."""
 
 
 def convert(format: str, path: Path) -> Frames:
@@ -182,6 +182,29 @@ def _s3rec(path: Path) -> Frames:
     return frames
 
 
+def _lightgcn(path: Path) -> Frames:
+    """train.txt, valid.txt and test.txt, `user item item …` on each line, in no order.
+
+    The interactions are those of train.txt; the items are all that are named in any of the files.
+    """
+    files = {path.stem: path} if path.is_file() else {part: path / f"{part}.txt" for part in _PARTS}
+    there = {part: _sets(file) for part, file in files.items() if file.exists()}
+    if path.is_dir() and "train" not in there:
+        raise DataError(f"{path} holds no LightGCN data: no train.txt is there.")
+    if path.is_file():
+        return {"interactions": there[path.stem]}
+    items = pl.concat([frame.select("item_id") for frame in there.values()]).unique(maintain_order=True)
+    return {"items": items, "interactions": there.pop("train"), **there}
+
+
+_PARTS = ("train", "valid", "test")
+
+
+def _sets(path: Path) -> pl.DataFrame:
+    """`user item item …` on each line as (user_id, item_id)."""
+    return _sequences(path).drop("timestamp")
+
+
 def _recbole(path: Path) -> Frames:
     """NAME.inter, NAME.item and NAME.user: tabs, and a type after each name of the header."""
     stem = path.with_suffix("") if path.is_file() else None
@@ -276,6 +299,7 @@ def _split_lines(path: Path, delimiter: str, width: int | None = None) -> list[l
 _CONVERTERS: dict[str, Callable[[Path], Frames]] = {
     "movielens": _movielens,
     "s3rec": _s3rec,
+    "lightgcn": _lightgcn,
     "recbole": _recbole,
     "csv": _csv,
 }

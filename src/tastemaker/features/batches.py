@@ -88,6 +88,8 @@ class Batch(NamedTuple):
     owners: (S,) int32 of the histories, S being B but where histories are shared.
     after: (B,) int32 the event, s × T + t, that each example comes after, where S histories are shared by
         all of their prefixes; else None.
+    starts: (S + 1,) int32 where the examples of each history begin, where each of S histories has several
+        labels, which then stand side by side; else None.
     """
 
     history: Window
@@ -95,6 +97,7 @@ class Batch(NamedTuple):
     users: npt.NDArray[np.int32]
     owners: npt.NDArray[np.int32]
     after: npt.NDArray[np.int32] | None = None
+    starts: npt.NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
@@ -225,3 +228,65 @@ class Stretches:
         is_label *= np.arange(length) < labels[:, None]
         after = np.flatnonzero(is_label.ravel()).astype(np.int32)
         return Batch(history, found.ravel()[after], owners[after // length], owners, after)
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The same examples where order says nothing, a person at a time: some of what they touched are labels,
+    the rest is the history of them all. Which is which is drawn anew every epoch, as in a denoising
+    autoencoder that is asked only for what was taken away (Liang et al., WWW 2018, Mult-DAE).
+
+    Attributes:
+        examples: what there is to learn.
+        size: people in a batch.
+        held: chance of an item to be a label.
+    """
+
+    examples: Examples
+    size: int
+    held: float = 0.5
+
+    def deal(self, rng: np.random.Generator) -> list[Events]:
+        """An epoch in batches, (S,) users each: everyone with two different items, once."""
+        users = rng.permutation(np.unique(self.examples.log.users[self.examples.events]).astype(np.int64))
+        return np.split(users, range(self.size, len(users), self.size))
+
+    def batch(self, users: Events, rng: np.random.Generator) -> Batch:
+        """The examples of `users` (S,) distinct, each with one label and one event of history at least."""
+        log, length = self.examples.log, self.examples.length
+        counts = np.diff(log.offsets)[users]
+        owner = np.repeat(np.arange(len(users)), counts)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        at = np.arange(len(owner)) - starts[owner] + log.offsets[users][owner]
+        # One coin an item: its repeats go where its first event goes.
+        coins = rng.random(len(at))[self._first[at] - log.offsets[users][owner] + starts[owner]]
+        is_label = coins < self.held
+        least, most = (reduce.reduceat(coins, starts[:-1]) for reduce in (np.minimum, np.maximum))
+        is_label = (is_label | (coins == least[owner])) & (coins != most[owner])
+        asked = is_label & (self._first[at] == at)
+        known = np.flatnonzero(~is_label)
+        known = known[np.lexsort((rng.random(len(known)), owner[known]))]
+        kept = np.bincount(owner[known], minlength=len(users))
+        place = np.arange(len(known)) - (np.cumsum(kept) - kept)[owner[known]]
+        known, place = known[place < length], place[place < length]
+        rows = np.full((len(users), length), PAD, np.int32)
+        values = np.zeros((len(users), length), np.float32)
+        rows[owner[known], place] = log.rows[at[known]]
+        values[owner[known], place] = self.examples.strengths[at[known]]
+        labels = np.concatenate([[0], np.cumsum(np.bincount(owner[asked], minlength=len(users)))])
+        people = users.astype(np.int32)
+        return Batch(
+            Window(rows, values),
+            log.rows[at[asked]],
+            people[owner[asked]],
+            people,
+            starts=labels.astype(np.int32),
+        )
+
+    @cached_property
+    def _first(self) -> Events:
+        """(E,) where in the log the same user touched the same item first."""
+        log = self.examples.log
+        key = log.users.astype(np.int64) * self.examples.items + log.rows
+        _, first, same = np.unique(key, return_index=True, return_inverse=True)
+        return np.asarray(first[same.ravel()], np.int64)

@@ -117,12 +117,49 @@ def ease(train: Interactions, items: int, ridge: float) -> Floats:
 
     With X (U, N) of who touched what and P = (XᵀX + λI)⁻¹: B_ij = −P_ij / P_jj, B_jj = 0.
     """
+    weights = _both(touched(train, items))
+    weights[np.diag_indices(items)] += ridge
+    return _regressed(weights)
+
+
+def even_ease(
+    train: Interactions,
+    items: int,
+    ridge: float,
+    dropout: float = 0.4,
+    activity: float = 0.5,
+    rarity: float = 0.15,
+) -> Floats:
+    """(N, N) EASE in which neither those who touched much nor what is popular drowns the others out.
+
+    A person of n items has n² pairs; here each of them counts n^−activity, by which XᵀX becomes
+    G = s Σ_u n_u^−activity x_u x_uᵀ, with s so that its trace stays the number of events, and a ridge means
+    the same. The more popular an item, the more it is held back: that is what training EASE to denoise a
+    history with items dropped at random comes to (Steck, NeurIPS 2020, EDLAE):
+    P = (G + λI + dropout / (1 − dropout) · diag G)⁻¹, and B_ij = −P_ij / P_jj · (c_j / c̄)^−rarity, where c_j
+    people touched j, and c̄ the mean item. What each of the three finds: docs/models.md.
+    """
     people = touched(train, items)
-    kind = np.float64 if items <= EXACT_ITEMS else np.float32
-    weights = np.zeros((items, items), kind, order="F")
+    counts = np.asarray(people.sum(1)).ravel()
+    popularity = np.maximum(np.asarray(people.sum(0)).ravel(), 1)
+    shares = np.sqrt(np.maximum(counts, 1.0)) ** -activity
+    weights = _both(sparse.csr_array(sparse.diags_array(shares.astype(np.float32)) @ people))
+    weights *= counts.sum() / max(np.trace(weights), 1e-9)
+    weights[np.diag_indices(items)] = np.diag(weights) / (1 - dropout) + ridge
+    return np.asarray(_regressed(weights) * (popularity / popularity.mean()) ** -rarity, np.float32)
+
+
+def _both(people: sparse.csr_array) -> npt.NDArray[np.floating]:
+    """XᵀX of (U, N), in Fortran order, to be overwritten."""
+    items = people.shape[1]
+    weights = np.zeros((items, items), np.float64 if items <= EXACT_ITEMS else np.float32, order="F")
     for block, both in touched_by_both(people):
         weights[:, block] = both.T
-    weights[np.diag_indices(items)] += ridge
+    return weights
+
+
+def _regressed(weights: npt.NDArray[np.floating]) -> Floats:
+    """(N, N) B of a symmetric matrix (N, N), which is overwritten: B_ij = −P_ij / P_jj, B_jj = 0."""
     _invert(weights)
     weights /= -np.diag(weights).copy()
     np.fill_diagonal(weights, 0)

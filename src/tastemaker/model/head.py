@@ -36,6 +36,8 @@ class Candidates(NamedTuple):
     columns: (B,) int32, where each query's own item stands.
     known: (P,) int32 candidates that are no negatives for a query, by query.
     starts: (B + 1,) int32, where each query's `known` begin.
+    own_starts: (S + 1,) int32, where the own items of each of S queries begin in `columns`, if they have
+        several each, all of which are among their `known`; else None.
     """
 
     vectors: Floats
@@ -44,6 +46,7 @@ class Candidates(NamedTuple):
     columns: Ints
     known: Ints
     starts: Ints
+    own_starts: Ints | None = None
 
 
 class Graded(NamedTuple):
@@ -71,13 +74,14 @@ class Head:
         self._threads = ThreadPoolExecutor(self.workers) if self.workers > 1 else None
 
     def grade(self, queries: Floats, candidates: Candidates) -> Graded:
-        """Loss and gradient of `queries` (B, D)."""
-        vectors, bias, weights, columns, known, starts = candidates
+        """Loss and gradient of `queries` (B, D), or (S, D) where they have several own items each."""
+        vectors, bias, weights, columns, known, starts, own_starts = candidates
         size, count = len(queries), len(vectors)
+        asked = queries if own_starts is None else np.repeat(queries, np.diff(own_starts), axis=0)
         offset = bias + np.log(np.maximum(weights, NOBODY)) if self.loss.takes_logs else bias
         own_vectors = vectors[columns]
-        own = np.einsum("bd,bd->b", queries, own_vectors) + bias[columns]
-        losses, own_slopes = np.empty(size, np.float32), np.empty(size, np.float32)
+        own = np.einsum("bd,bd->b", asked, own_vectors) + bias[columns]
+        losses, own_slopes = np.empty(len(own), np.float32), np.empty(len(own), np.float32)
         into_queries = np.empty_like(queries)
         rows = max(1, min(ROWS, MOST_SCORES // max(1, count), -(-size // self.workers)))
 
@@ -87,12 +91,17 @@ class Head:
                 part = slice(start, start + rows)
                 scores = self._scores(worker, len(queries[part]), count)
                 np.matmul(queries[part], vectors.T, out=scores)
-                scores[np.arange(len(scores)), columns[part]] = NEVER
                 kernels.strike(scores, known, starts, start, NEVER)
                 units = np.empty(len(scores), np.float32)
-                self.loss.rows(
-                    scores, offset, own[part], weights, self.loss.knob, losses[part], own_slopes[part], units
-                )
+                if own_starts is None:
+                    scores[np.arange(len(scores)), columns[part]] = NEVER
+                    given = scores, offset, own[part], weights, self.loss.knob
+                    self.loss.rows(*given, losses[part], own_slopes[part], units)
+                else:
+                    assert self.loss.sets is not None
+                    begins = own_starts[start : start + len(scores) + 1]
+                    mine = slice(begins[0], begins[-1])
+                    self.loss.sets(scores, offset, own[mine], begins, losses[mine], own_slopes[mine], units)
                 np.matmul(scores, vectors, out=into_queries[part])
                 into_queries[part] *= units[:, None]
                 _add_product(into_vectors, scores, queries[part] * units[:, None])
@@ -103,9 +112,10 @@ class Head:
         for other_vectors, other_bias in more:  # in the same order every time
             into_vectors += other_vectors
             into_bias += other_bias
-        into_queries += own_slopes[:, None] * own_vectors
-        kernels.add_own(into_vectors, into_bias, columns, own_slopes, queries)
-        share = np.float32(1 / size)
+        own_vectors *= own_slopes[:, None]
+        into_queries += own_vectors if own_starts is None else np.add.reduceat(own_vectors, own_starts[:-1])
+        kernels.add_own(into_vectors, into_bias, columns, own_slopes, asked)
+        share = np.float32(1 / len(own))
         return Graded(float(losses.mean()), into_queries * share, into_vectors * share, into_bias * share)
 
     def _each(self, work: Callable[[int], tuple[Floats, Floats]]) -> list[tuple[Floats, Floats]]:

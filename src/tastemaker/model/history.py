@@ -112,13 +112,25 @@ class BagOfRows(layers.Layer):
 
 @register
 class WeightedSum(layers.Layer):
-    """One learnt number a head: (B, H, D) → (B, D)."""
+    """One learnt number a head: (B, H, D) → (B, D).
+
+    Args:
+        start: of each.
+    """
+
+    def __init__(self, start: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.start = start
 
     def build(self, bags: Sequence[int | None]) -> None:
-        self.share = self.add_weight(shape=(bags[1], 1), initializer="zeros", name="share")
+        initializer = keras.initializers.Constant(self.start)
+        self.share = self.add_weight(shape=(bags[1], 1), initializer=initializer, name="share")
 
     def call(self, bags: Any) -> Any:
         return ops.sum(bags * self.share, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "start": self.start}
 
 
 @register
@@ -163,7 +175,7 @@ class QueryTower:
         in_order: bool,
         user: Encoded | None,
     ) -> None:
-        self.length, self.dim, self.user = length, dim, user
+        self.length, self.dim, self.user, self._in_order = length, dim, user, in_order
         self.bags: Any = (
             MeanBag(name="mean_bag") if encoder == "mean" else RecencyBags(in_order, name="recency_bags")
         )
@@ -184,7 +196,9 @@ class QueryTower:
         for width in hidden:
             x = layers.Dropout(dropout)(layers.Dense(width, activation=activation)(x))
         # The straight way past the hidden layers: a mean of liked items is a fair query by itself.
-        query = layers.Add()([layers.Dense(self.dim)(x), WeightedSum(name="straight")(bags)])
+        # Where order says nothing, that is where it starts from.
+        straight = WeightedSum(0.0 if self._in_order else 1.0, name="straight")(bags)
+        query = layers.Add()([layers.Dense(self.dim)(x), straight])
         return keras.Model(inputs, query, name="query")
 
     def _whole(self) -> keras.Model:

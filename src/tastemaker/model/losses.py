@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tastemaker.model.compiled import Floats, compiled, exp32, inlined, reordered
+from tastemaker.model.compiled import Floats, Ints, compiled, exp32, inlined, reordered
 
 NEVER = -1e9
 """Score of a candidate that is no candidate."""
@@ -23,6 +23,8 @@ class Loss(NamedTuple):
         The scores, to which the bias is still to be added, are overwritten by their gradient in `units`, so
         that a loss may leave a division to the products after it; losses, the gradients of the own scores
         and the units are filled. `weights` say how many items of the catalogue each candidate stands for.
+    sets: the same for rows with several own items each, or None where the loss has no such form:
+        (scores (b, C), bias (C,), own (L,), starts (b + 1,), losses (L,), slopes (L,), units (b,)).
     knob: what it has to be tuned.
     takes_logs: whether `bias` comes with the logarithms of the weights added.
     """
@@ -30,6 +32,7 @@ class Loss(NamedTuple):
     rows: Callable[[Floats, Floats, Floats, Floats, float, Floats, Floats, Floats], None]
     knob: float = 0.0
     takes_logs: bool = False
+    sets: Callable[[Floats, Floats, Floats, Ints, Floats, Floats, Floats], None] | None = None
 
 
 @compiled
@@ -80,6 +83,36 @@ def _softmax(
         slopes[b] = own_share * units[b] - np.float32(1)
 
 
+@inlined
+def _softplus(x: np.float32) -> Any:
+    """log(1 + e^x)"""
+    return max(x, np.float32(0)) + np.log1p(exp32(-abs(x)))
+
+
+@reordered
+def _softmax_of_sets(
+    scores: Floats, bias: Floats, own: Floats, starts: Ints, losses: Floats, slopes: Floats, units: Floats
+) -> None:
+    first = starts[0]
+    for b in range(len(scores)):
+        row, begin, end = scores[b], starts[b] - first, starts[b + 1] - first
+        top = _raised(row, bias)
+        others = np.float32(0)
+        for c in range(len(row)):
+            share = exp32(row[c] - top)
+            row[c] = share
+            others += share
+        # Each own item stands against the same others, and not against the rest of its own.
+        unit, sum_of_others = np.float32(0), np.log(others) + top
+        for at in range(begin, end):
+            own_share = exp32(own[at] - top)  # far above the others it is e^88, and they are nothing
+            total = others + own_share
+            losses[at] = _softplus(sum_of_others - own[at])
+            slopes[at] = own_share / total - np.float32(1)
+            unit += np.float32(1) / total
+        units[b] = unit
+
+
 def softmax() -> Loss:
     """−log of the own item's share of Σ weight × e^score: cross-entropy.
 
@@ -87,19 +120,13 @@ def softmax() -> Loss:
     for as many as its odds say, the sum is an unbiased estimate of the full one (Bengio and Senécal 2008).
     On unit vectors, divided by a temperature, it is InfoNCE.
     """
-    return Loss(_softmax, takes_logs=True)
+    return Loss(_softmax, takes_logs=True, sets=_softmax_of_sets)
 
 
 @inlined
 def _below(gap: np.float32) -> Any:
     """σ(−gap)"""
     return np.float32(1) / (np.float32(1) + exp32(gap))
-
-
-@inlined
-def _softplus(x: np.float32) -> Any:
-    """log(1 + e^x)"""
-    return max(x, np.float32(0)) + np.log1p(exp32(-abs(x)))
 
 
 @inlined

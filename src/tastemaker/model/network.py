@@ -141,7 +141,8 @@ class Network(keras.Model):
             lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
             vectors = vectors / lengths
         bias = self.items.tables["bias"].values[work.chosen.rows[: work.candidates], 0]
-        candidates = Candidates(vectors, bias, work.weights, work.columns, work.known, work.starts)
+        known = work.known, work.starts
+        candidates = Candidates(vectors, bias, work.weights, work.columns, *known, work.own_starts)
         loss, query_slopes, slopes, step.bias_slopes = self.head.grade(queries, candidates)
         for weight, pull in ((self.recipe.spread_out, spread), (self.recipe.gravity, gravity)):
             if weight:

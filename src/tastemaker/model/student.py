@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import TrainingError
-from tastemaker.features.batches import Examples, Stretches, Window
+from tastemaker.features.batches import Examples, Sets, Stretches, Window
 from tastemaker.model.checkpoint import State, under
 from tastemaker.model.entry import BagEntry, Entry, SequenceEntry
 from tastemaker.model.export import to_keras, to_litert
@@ -54,13 +54,17 @@ class Student:
             tied=recipe.tied,
         )
         self.tower, entry = _way_in(problem)
-        self._stretches = Stretches(examples, recipe.batch_size) if recipe.reads_events else None
         count = drawn_of(problem)
+        loss = loss_of(problem, count)
+        self._stretches = Stretches(examples, recipe.batch_size) if recipe.reads_events else None
+        # A loss that can't grade several answers to one history at once gets a history for each.
+        by_person = not problem.in_order and loss.sets is not None
+        self._sets = Sets(examples, recipe.batch_size) if by_person else None
         self.model = Network(
             entry,
             items,
             problem.user_features,
-            loss_of(problem, count),
+            loss,
             problem.recipe.loss,
             recipe.learning_rate,
             recipe.optimizer,
@@ -95,12 +99,16 @@ class Student:
     def deal(self, rng: np.random.Generator) -> Sequence[npt.NDArray[np.int64]]:
         if self._stretches is not None:
             return self._stretches.deal(rng)
+        if self._sets is not None:
+            return self._sets.deal(rng)
         size = self.problem.recipe.history.batch_size
         return np.split(rng.permutation(self.examples.events), range(size, len(self.examples.events), size))
 
     def lay_out(self, examples: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[int, Work]:
-        cut = self._stretches
-        batch = self.examples.batch(examples, rng) if cut is None else cut.batch(examples)
+        if self._stretches is not None:
+            batch = self._stretches.batch(examples)
+        else:
+            batch = (self._sets or self.examples).batch(examples, rng)
         return len(batch.labels), self._bench.lay_out(batch, self.problem.people(batch.owners), rng)
 
     def learn(self, work: Work, done: float) -> float:

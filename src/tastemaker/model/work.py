@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
 from tastemaker.features.batches import Batch
 from tastemaker.model import kernels
@@ -29,10 +30,12 @@ class Work(NamedTuple):
     values: (S, T) float32 strengths.
     users: (S,) rows of the user features.
     after: (B,) int32 the event, s × T + t, that each example comes after; None where each has a history of
-        its own, S being B.
+        its own, S being B, or `own_starts` says which.
+    own_starts: (S + 1,) where each history's labels begin, where it has several; else None.
     columns: (B,) int32 place of each label.
     weights: (C,) how many items of the catalogue each candidate stands for.
-    known: (P,), starts: (B + 1,): candidates that a user has touched, no negatives; see `kernels`.
+    known: (P,), starts: (B + 1,): candidates that a user has touched, no negatives; see `kernels`. Where
+        histories have several labels, by history, and the labels too.
     """
 
     chosen: Chosen
@@ -46,6 +49,7 @@ class Work(NamedTuple):
     weights: Floats
     known: Rows
     starts: Rows
+    own_starts: Rows | None = None
 
 
 class Bench:
@@ -82,7 +86,10 @@ class Bench:
             counts = np.bincount(self._place[drawn.rows[drawn.counted :]], minlength=candidates)
             expected = np.maximum(drawn.expected(chosen[:candidates]), 1e-12)
             weights = (counts / expected).astype(np.float32)
-        known, starts = kernels.known_places(*self._touched, batch.users, labels, self._place, candidates)
+        whose, left_out = batch.users, labels
+        if batch.starts is not None:
+            whose, left_out = batch.owners, np.full(len(batch.owners), PAD, np.int32)
+        known, starts = kernels.known_places(*self._touched, whose, left_out, self._place, candidates)
         past = None
         if not self.items.tied:
             past = self._found[: kernels.distinct(rows.ravel(), self._past, self._found, 0)].copy()
@@ -98,6 +105,7 @@ class Bench:
             weights=weights,
             known=known,
             starts=starts,
+            own_starts=batch.starts,
         )
         if self.mixture is not None:
             kernels.forget(self._place, chosen)

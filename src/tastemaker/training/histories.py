@@ -1,7 +1,7 @@
 """Trains on what people did: learn with an exam held, then once more on everything."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.split import Fold, against, choose, hold_out_any, hold_out_last
 from tastemaker.evaluation import metrics
+from tastemaker.evaluation.baselines import Baseline
 from tastemaker.evaluation.exam import asked
 from tastemaker.evaluation.judge import mark
 from tastemaker.evaluation.report import Report as ExamReport
@@ -79,16 +80,41 @@ def attempt(data: Dataset, log: Interactions, recipe: Recipe, report: Report, tr
     started = time.perf_counter()
     exam, why = choose(log, recipe.split)
     validation = _validation(exam, log, recipe)
-    if validation is None:
+    strict = Fold(validation.train, exam.history, exam.targets)
+    tried = attempt_on(data, log, validation, strict, why, recipe, report, trail)
+    return replace(tried, seconds=time.perf_counter() - started)
+
+
+def attempt_on(
+    data: Dataset,
+    log: Interactions,
+    validation: Fold,
+    strict: Fold,
+    why: str,
+    recipe: Recipe,
+    report: Report,
+    trail: Trail,
+    baselines: Sequence[Baseline] | None = None,
+) -> Attempt:
+    """The same for parts that somebody else has cut.
+
+    Args:
+        log: with the users of both folds.
+        validation: what is learnt from, and what is chosen by.
+        strict: the exam, of the same train.
+        why: a sentence on how the exam was cut.
+        baselines: beside which it is held; None for all.
+    """
+    started = time.perf_counter()
+    question = _question(validation, recipe)
+    if question is None:
         return Attempt(None, None, None, why, 0.0)
-    trial = _trial(data, log, validation, recipe, report, trail)
-    learnt = validation.fold.train
-    strict = Fold(learnt, exam.history, exam.targets)
+    trial = _trial(data, log, question, recipe, report, trail)
     evaluation: ExamReport | None = None
     if len(asked(strict)):
         report(Progress("exam", 0, 1))
-        recommender = Recommender(bundle(data, recipe, trial.parts, histories=learnt))
-        evaluation = mark(recommender, strict, why)
+        recommender = Recommender(bundle(data, recipe, trial.parts, histories=strict.train))
+        evaluation = mark(recommender, strict, why, baselines=baselines)
         report(Progress("exam", 1, 1))
     return Attempt(evaluation, trial.epochs, trial.pairing, why, time.perf_counter() - started)
 
@@ -116,19 +142,19 @@ def on_validation(
     data: Dataset, log: Interactions, recipe: Recipe, report: Report, watch: Watch
 ) -> Choice | None:
     """What `attempt` chooses, and how good it is; no exam is held. None where nobody can be asked."""
-    validation = _validation(choose(log, recipe.split)[0], log, recipe)
-    if validation is None:
+    question = _question(_validation(choose(log, recipe.split)[0], log, recipe), recipe)
+    if question is None:
         return None
-    trial = _trial(data, log, validation, recipe, report, NO_TRAIL, watch)
-    fold = validation.fold
+    trial = _trial(data, log, question, recipe, report, NO_TRAIL, watch)
+    fold = question.fold
     recommender = Recommender(bundle(data, recipe, trial.parts, histories=fold.train))
-    value = validation.quality(recommender.top(fold.history, validation.users, 10))
+    value = question.quality(recommender.top(fold.history, question.users, 10))
     return Choice(value, trial.epochs, "none" if trial.pairing is None else trial.pairing.note)
 
 
 @dataclass(frozen=True)
-class _Validation:
-    """The question that a model stops by, and that pairs are weighed by.
+class _Question:
+    """What a model stops by, and what pairs are weighed by.
 
     Attributes:
         fold: nothing of the exam is in it.
@@ -145,17 +171,22 @@ class _Validation:
         return float(np.nanmean(metrics.ndcg(everyone, self.fold.targets, 10)[self.users]))
 
 
-def _validation(exam: Fold, log: Interactions, recipe: Recipe) -> _Validation | None:
-    """Of the kind that is learnt, the next event or any. None: nobody has the events for it."""
-    rng = np.random.default_rng(recipe.seed)
-    if exam.history.size > exam.train.size:  # the split has set validation events aside
-        fold = against(exam.train, exam.history)
-    else:
-        fold = hold_out_last(exam.train) if in_order(log, recipe) else hold_out_any(exam.train, rng)
-    users = asked(fold, min(VALIDATED, recipe.evaluation.max_users), rng)
-    if not len(users) or not (np.diff(fold.train.offsets) > 1).any():
+def _question(validation: Fold, recipe: Recipe) -> _Question | None:
+    """None: nobody has the events for it."""
+    most = min(VALIDATED, recipe.evaluation.max_users)
+    users = asked(validation, most, np.random.default_rng(recipe.seed))
+    if not len(users) or not (np.diff(validation.train.offsets) > 1).any():
         return None
-    return _Validation(fold, users)
+    return _Question(validation, users)
+
+
+def _validation(exam: Fold, log: Interactions, recipe: Recipe) -> Fold:
+    """Of the kind that is learnt, the next event or any; and nothing of the exam."""
+    if exam.history.size > exam.train.size:  # the split has set validation events aside
+        return against(exam.train, exam.history)
+    if in_order(log, recipe):
+        return hold_out_last(exam.train)
+    return hold_out_any(exam.train, np.random.default_rng(recipe.seed))
 
 
 @dataclass(frozen=True)
@@ -170,16 +201,16 @@ class _Trial:
 def _trial(
     data: Dataset,
     log: Interactions,
-    validation: _Validation,
+    question: _Question,
     recipe: Recipe,
     report: Report,
     trail: Trail,
     watch: Watch | None = None,
 ) -> _Trial:
-    fold, users = validation.fold, validation.users
+    fold, users = question.fold, question.users
 
     def validate(top: Any) -> float:
-        score = validation.quality(top(fold.history, users, 10))
+        score = question.quality(top(fold.history, users, 10))
         if watch is not None:
             watch(score)
         return score
@@ -192,7 +223,7 @@ def _trial(
         fold.train,
         fold.history,
         users,
-        validation.quality,
+        question.quality,
         _kind_of_pairs(log, recipe),
         recipe.history.pair_weight,
         recipe.history.pair_ridge,
@@ -204,7 +235,7 @@ def _kind_of_pairs(log: Interactions, recipe: Recipe) -> Kind:
     if recipe.preset != "default":
         return "none"
     if recipe.history.pairs == "auto":
-        return "following" if in_order(log, recipe) else "ease"
+        return "following" if in_order(log, recipe) else "even_ease"
     return recipe.history.pairs
 
 

@@ -1,7 +1,7 @@
 """Chooses which counted pairs stand beside the network, and with what weight."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,7 +9,15 @@ import numpy.typing as npt
 
 from tastemaker.data.catalogue import Rows
 from tastemaker.data.interactions import Interactions
-from tastemaker.features.pairs import EXACT_ITEMS, Pairs, ease, ease_refusal, following, heaviest
+from tastemaker.features.pairs import (
+    EXACT_ITEMS,
+    Pairs,
+    ease,
+    ease_refusal,
+    even_ease,
+    following,
+    heaviest,
+)
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.blend import Blend
 
@@ -23,7 +31,7 @@ RIDGES = (100.0, 300.0, 1000.0)
 """For EASE, of which a catalogue that takes long to invert gets the middle one only."""
 
 
-Kind = Literal["following", "ease", "none"]
+Kind = Literal["following", "ease", "even_ease", "none"]
 
 
 @dataclass(frozen=True)
@@ -33,16 +41,19 @@ class Pairing:
     ridge: float | None
     """of EASE; None counts what follows"""
     weight: float = 0.0
+    is_even: bool = False
+    """EASE in which those who touched much count less each"""
 
     def count(self, log: Interactions, items: int) -> Pairs:
         """Of another part of the log, the same pairs."""
         if self.ridge is None:
             return Pairs(heaviest(following(log, items)), DECAY)
-        return Pairs(heaviest(ease(log, items, self.ridge)), 1.0)
+        return Pairs(heaviest((even_ease if self.is_even else ease)(log, items, self.ridge)), 1.0)
 
     @property
     def note(self) -> str:
-        what = "what follows" if self.ridge is None else f"EASE, ridge {self.ridge:g}"
+        name = "even EASE" if self.is_even else "EASE"
+        what = "what follows" if self.ridge is None else f"{name}, ridge {self.ridge:g}"
         return f"{what}, weight {self.weight:g}"
 
 
@@ -80,7 +91,7 @@ def choose(
         for tried in _weights(pairs, window.rows) if weight is None else (weight,):
             score = quality(Blend(vectors, pairs, tried).search(queries, window.rows, 10, seen).rows)
             if score > highest:
-                highest, chosen = score, Pairing(counting.ridge, tried)
+                highest, chosen = score, replace(counting, weight=tried)
             if score < before * 0.98:  # past the top, by more than a ripple
                 break
             before = max(before, score)
@@ -95,6 +106,7 @@ def _weights(pairs: Pairs, histories: Rows) -> Iterator[float]:
 def _countings(kind: Kind, items: int, ridge: float | None) -> Iterator[Pairing]:
     if kind == "following":
         yield Pairing(ridge=None)
-    elif kind == "ease" and ease_refusal(items) is None:
+    elif kind in ("ease", "even_ease") and ease_refusal(items) is None:
         ridges = RIDGES if items <= EXACT_ITEMS else RIDGES[1:2]
-        yield from map(Pairing, ridges if ridge is None else (ridge,))
+        for tried in ridges if ridge is None else (ridge,):
+            yield Pairing(tried, is_even=kind == "even_ease")

@@ -12,6 +12,10 @@ ENOUGH = 50_000
 """Events from which on a history is worth reading event by event."""
 SHORT, LONG = 50, 200
 """Least and most events that a transformer sees."""
+LONGEST_SET = 400
+"""Most items of a set that are seen at once; a set is summed, which costs little."""
+STEPS = 24
+"""Steps of an epoch over people, where there are enough of them."""
 MANY = 300_000
 """Events from which on batches are larger."""
 SPARSE, DENSE = 20.0, 200.0
@@ -29,11 +33,11 @@ def settled(recipe: Recipe, log: Interactions) -> Recipe:
         return recipe
     if "encoder" not in named:
         history = history.model_copy(update={"encoder": _encoder(log, in_order(log, recipe))})
-    if history.reads_events:
-        chosen = _for_sequences(log)
+    if history.reads_events or not in_order(log, recipe):
+        chosen = _for_sequences(log) if history.reads_events else _for_sets(log)
         kept = {name: value for name, value in chosen.items() if name not in named}
         history = history.model_copy(update=kept)
-        if history.dim % history.heads:
+        if history.reads_events and history.dim % history.heads:
             raise RecipeError(
                 "history.dim has to be a multiple of history.heads; "
                 f"{history.dim} isn't one of {history.heads}."
@@ -57,14 +61,34 @@ def _encoder(log: Interactions, is_ordered: bool) -> str:
     return "transformer" if is_ordered and log.size >= ENOUGH else "recency"
 
 
-def _for_sequences(log: Interactions) -> dict[str, Any]:
+def _length(log: Interactions, most: int) -> int:
+    """What 95 % of the histories fit into, in tens."""
     counts = np.diff(log.offsets)
     longest = float(np.quantile(counts[counts > 0], 0.95)) if (counts > 0).any() else 0.0
+    return int(np.clip(np.ceil(longest / 10) * 10, SHORT, most))
+
+
+def _for_sets(log: Interactions) -> dict[str, Any]:
+    people = int((np.diff(log.offsets) > 0).sum())
+    return {
+        "length": _length(log, LONGEST_SET),
+        "dim": 256,
+        "hidden": (256,),
+        "dropout": 0.5,
+        "batch_size": int(np.clip(people // STEPS, 16, 256)),
+        "learning_rate": 6e-3,
+        "decay": "linear",
+        "epochs": 20,
+        "patience": 20,
+    }
+
+
+def _for_sequences(log: Interactions) -> dict[str, Any]:
     each = log.size / max(1, len(np.unique(log.rows)))
     share = np.clip(np.log(each / SPARSE) / np.log(DENSE / SPARSE), 0, 1)
     large = log.size >= MANY
     return {
-        "length": int(np.clip(np.ceil(longest / 10) * 10, SHORT, LONG)),
+        "length": _length(log, LONG),
         "dim": 64 if large else 128,
         "dropout": round(float(0.5 - 0.3 * share), 2),
         "batch_size": 1024 if large else 256,
