@@ -189,3 +189,48 @@ def test_a_law_that_only_order_can_tell_is_learnt(unexported):
     up = [next_after(n, (n + 1) % items) == (n + 2) % items for n in range(items)]
     down = [next_after((n + 1) % items, n) == (n - 1) % items for n in range(items)]
     assert np.mean(up + down) > 0.9  # who doesn't see the order is right half of the time at best
+
+
+# --- sets -----------------------------------------------------------------------------------
+
+
+def unordered(history: dict, **tables) -> Problem:
+    return replace(problem({"encoder": "recency", "order": "none", **history}, **tables), in_order=False)
+
+
+def student_of(task: Problem) -> Student:
+    examples = Examples(WORLD.log, ITEMS, task.length, Scale(), task.in_order, kernels.cut)
+    return Student(task, WORLD.log, examples)
+
+
+def test_where_order_says_nothing_a_step_has_many_labels_to_each_history():
+    learner = student_of(unordered({"batch_size": 7}))
+    rng = np.random.default_rng(1)
+    count, work = learner.lay_out(np.arange(7), rng)
+    assert work.own_starts is not None
+    assert work.places.shape[0] == 7 < count == len(work.columns) == work.own_starts[-1]
+    for n in range(7):
+        known = set(work.known[work.starts[n] : work.starts[n + 1]].tolist())
+        asked = set(work.columns[work.own_starts[n] : work.own_starts[n + 1]].tolist())
+        seen = set(work.places[n].tolist()) - {-1}
+        assert known == set(WORLD.log.of(n).tolist())  # of the whole catalogue a row is its place
+        assert asked <= known - seen
+    assert sorted(np.concatenate(learner.deal(rng))) == list(range(USERS))
+
+
+@pytest.mark.parametrize("kind", ["bpr", "triplet", "gbce"])
+def test_a_loss_that_grades_one_answer_at_a_time_gets_a_history_for_each(kind):
+    learner = student_of(unordered({}, loss={"kind": kind}))
+    count, work = learner.lay_out(learner.deal(np.random.default_rng(1))[0], np.random.default_rng(1))
+    assert work.own_starts is None
+    assert work.places.shape[0] == count == len(work.columns)
+
+
+@pytest.mark.parametrize("negatives", [{"count": "all"}, {"count": 30}])
+def test_sets_teach_which_items_belong_together(negatives, unexported):
+    task = unordered({"batch_size": 10, "learning_rate": 0.02, "dropout": 0.1}, negatives=negatives)
+    learned = learn(replace(task, item_features=None), WORLD.log, 40, stage="x", report=silent)
+    vectors = learned.arrays["neighbour_vectors"]
+    likeness = vectors @ vectors.T
+    same = WORLD.group[:, None] == WORLD.group[None, :]
+    assert likeness[same].mean() > likeness[~same].mean() + 0.3

@@ -228,3 +228,20 @@ def test_nobody_asks():
     hits = nobody.search(floats(1, 0, 4), np.zeros((0, 3), np.int32), 3, [])
     assert hits.rows.shape == hits.scores.shape == (0, 3)
     assert nobody.scores(floats(1, 0, 4), np.zeros((0, 3), np.int32)).shape == (0, 5)
+
+
+def test_several_weights_at_once_find_what_each_finds_alone(monkeypatch):
+    monkeypatch.setattr("tastemaker.retrieve.blend.BLOCK_SCORES", 3 * 23)  # three queries a block
+    vectors, weights, queries, histories = (
+        floats(1, 23, 4),
+        counted(2, 23, 23),
+        floats(3, 8, 4),
+        pasts(4, 8, 23),
+    )
+    exclude = [row[row != PAD] for row in histories]
+    tried = [0.0, 0.7, 5.0]
+    together = blend(vectors, weights, 99.0).search_each(tried, queries, histories, 5, exclude)
+    for weight, found in zip(tried, together, strict=True):
+        alone = blend(vectors, weights, weight).search(queries, histories, 5, exclude)
+        np.testing.assert_array_equal(found.rows, alone.rows)
+        np.testing.assert_array_equal(found.scores, alone.scores)

@@ -116,7 +116,19 @@ def test_where_only_the_same_people_know_the_answer_ease_gets_a_high_weight(netw
     assert chosen.ridge in (100, 300, 1000)
 
 
-@pytest.mark.parametrize("kind", ["following", "ease"])
+def test_even_ease_is_tried_and_counted_as_such(network):
+    log, targets = tastes(100)
+    chosen = choose(network(noise(3)), log, log, everyone(log), partial(how_early, targets), "even_ease")
+    assert tried(chosen, log, log) > 1.9
+    assert chosen is not None
+    assert chosen.is_even
+    assert chosen.ridge is not None
+    wanted = pairs.even_ease(log, ITEMS, chosen.ridge)
+    np.testing.assert_array_equal(chosen.count(log, ITEMS).weights.toarray(), wanted)
+    assert not np.allclose(wanted, pairs.ease(log, ITEMS, chosen.ridge), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["following", "ease", "even_ease"])
 def test_where_the_network_is_perfect_and_pairs_are_noise_it_stands_alone(network, kind):
     rng = np.random.default_rng(4)
     log = log_of([rng.permutation(ITEMS)[:6] for _ in range(60)])
@@ -319,3 +331,4 @@ def test_only_the_heaviest_pairs_are_counted(ridge, monkeypatch):
 def test_the_note_says_what_was_chosen():
     assert Pairing(None, 0.05).note == "what follows, weight 0.05"
     assert Pairing(1000.0, 0.3).note == "EASE, ridge 1000, weight 0.3"
+    assert Pairing(1000.0, 0.3, is_even=True).note == "even EASE, ridge 1000, weight 0.3"

@@ -40,6 +40,20 @@ def test_length_and_dropout_follow_the_log(users, each, items, length, dropout, 
     assert f"length {length}" in note(settled(Recipe(), log(users, each, items)))
 
 
+@pytest.mark.parametrize(
+    ("users", "each", "length", "batch"),
+    [(6_000, 98, 100, 250), (12_000, 500, 400, 256), (48, 3, 50, 16)],
+)
+def test_a_log_without_order_is_learnt_a_person_at_a_time(users, each, length, batch):
+    history = settled(Recipe(), log(users, each, 500, ordered=False)).history
+    assert (history.length, history.batch_size) == (length, batch)
+    assert (history.encoder, history.dim, history.decay) == ("recency", 256, "linear")
+    unordered = Recipe.of({"history": {"order": "none", "dim": 9}})
+    assert settled(unordered, log(users, each, 500)).history == history.model_copy(
+        update={"order": "none", "dim": 9}
+    )
+
+
 def test_what_the_recipe_names_stays_as_it_is():
     known = log(500, 100, 100)
     named = {"encoder": "gru", "length": 7, "dropout": 0.0, "epochs": 3}

@@ -42,21 +42,36 @@ class Blend:
 
         Keeps the promises of `Index`.
         """
+        return self.search_each([self.weight], queries, histories, k, exclude)[0]
+
+    def search_each(
+        self,
+        weights: Sequence[float],
+        queries: Floats,
+        histories: Rows,
+        k: int,
+        exclude: Sequence[npt.ArrayLike],
+    ) -> list[Hits]:
+        """`search` with each of `weights` in the place of the own one; what is added is worked out once."""
         step = max(1, BLOCK_SCORES // max(1, len(self.vectors)))
-        blocks = [
-            self._block(queries[at : at + step], histories[at : at + step], k, exclude[at : at + step])
-            for at in range(0, len(queries), step)
-        ]
-        return joined(blocks, k)
+        found: list[list[Hits]] = [[] for _ in weights]
+        for at in range(0, len(queries), step):
+            part = slice(at, at + step)
+            products = queries[part] @ self.vectors.T
+            said = self.pairs.scores(histories[part])
+            for weight, hits in zip(weights, found, strict=True):
+                added = np.asarray(np.float32(weight) * said, np.float32)
+                hits.append(self._block(queries[part], products, added, k, exclude[part]))
+        return [joined(blocks, k) for blocks in found]
 
-    def _block(self, queries: Floats, histories: Rows, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
-        said = self._said(histories)
-
+    def _block(
+        self, queries: Floats, products: Floats, said: Floats, k: int, exclude: Sequence[npt.ArrayLike]
+    ) -> Hits:
         def again(query: int, rows: Rows) -> Floats:
             return np.asarray(one_by_one(queries[query], self.vectors[rows]) + said[query, rows], np.float32)
 
         slack = rounding(queries, self._longest) + np.finfo(np.float32).eps * np.abs(said).max(1, initial=0)
-        return best(queries @ self.vectors.T + said, k, exclude, Recount(slack, again))
+        return best(products + said, k, exclude, Recount(slack, again))
 
     def _said(self, histories: Rows) -> Floats:
         """(B, N) what the pairs add."""

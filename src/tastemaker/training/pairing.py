@@ -88,8 +88,10 @@ def choose(
         window = recommender.window(history, users, pairs.reach)
         queries = recommender.query_vectors(window, user_ids)
         before = -np.inf
-        for tried in _weights(pairs, window.rows) if weight is None else (weight,):
-            score = quality(Blend(vectors, pairs, tried).search(queries, window.rows, 10, seen).rows)
+        weights = list(_weights(pairs, window.rows)) if weight is None else [weight]
+        lists = Blend(vectors, pairs, 0.0).search_each(weights, queries, window.rows, 10, seen)
+        for tried, hits in zip(weights, lists, strict=True):
+            score = quality(hits.rows)
             if score > highest:
                 highest, chosen = score, replace(counting, weight=tried)
             if score < before * 0.98:  # past the top, by more than a ripple
