@@ -94,7 +94,8 @@ def batch(seed: int, size: int = 8) -> Batch:
 
 def sharing(seed: int, size: int = 8) -> Batch:
     """Three histories, and any labels after any of their events."""
-    history, _, _, owners, _ = batch(seed, 3)
+    three = batch(seed, 3)
+    history, owners = three.history, three.owners
     rng = np.random.default_rng(seed)
     after = np.sort(rng.integers(0, 3 * LENGTH, size)).astype(np.int32)
     labels = rng.integers(0, ITEMS, size).astype(np.int32)
