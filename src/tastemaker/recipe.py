@@ -87,11 +87,11 @@ class DataRecipe(Table):
 class SplitRecipe(Table):
     """How the past is parted from what should be found; the `[split]` table."""
 
-    strategy: Literal["auto", "global_time", "leave_one_out"] = "auto"
+    strategy: Literal["auto", "global_time", "leave_one_out", "cold_item"] = "auto"
     """auto: global_time where the log has a shared clock and enough people are seen on both sides
-    of the cut; else leave_one_out"""
+    of the cut; else leave_one_out. cold_item: items that nobody is known to have touched"""
     test_share: float = Field(0.1, gt=0, lt=1)
-    """global_time: the newest share of events, held out"""
+    """global_time: the newest share of events, held out; cold_item: the share of items"""
 
 
 class FeatureRecipe(Table):

@@ -55,6 +55,28 @@ def test_holding_out_the_last_event_learns_from_all_the_others():
     assert [rows_of(part) for part in fold] == [[[1, 2], [4]], [[1, 2], [4]], [[3], []]]
 
 
+def test_cold_items_are_taken_out_of_training_altogether_and_are_all_that_is_asked():
+    log = log_of([(user, row, float(row)) for user in range(3) for row in range(10)])
+    fold = split.cold_items(log, 0.3, np.random.default_rng(5))
+    cold = set(fold.targets.rows.tolist())
+    assert len(cold) == 3
+    assert not cold & set(fold.train.rows.tolist())
+    assert fold.history is fold.train
+    assert sorted(events_of(fold.train) + events_of(fold.targets)) == sorted(events_of(log))
+    by_recipe, told = split.choose(log, SplitRecipe(strategy="cold_item", test_share=0.3), 5)
+    assert rows_of(by_recipe.targets) == rows_of(fold.targets)
+    assert told.startswith("cold_item")
+    other, _ = split.choose(log, SplitRecipe(strategy="cold_item", test_share=0.3), 6)
+    assert rows_of(other.targets) != rows_of(fold.targets)
+
+
+def test_a_cold_split_needs_items_on_both_sides():
+    log = log_of([(0, 1, 1), (0, 2, 2), (1, 1, 1)])
+    for share in (0.1, 0.9):
+        with pytest.raises(DataError, match="of 2 items holds out"):
+            split.cold_items(log, share, np.random.default_rng(1))
+
+
 def test_a_cut_in_time_is_the_same_moment_for_everybody():
     log = log_of([(0, 1, 10), (0, 2, 40), (1, 3, 20), (1, 4, 30), (2, 5, 50)])
     fold = split.global_time(log, 0.4)  # two of five: the times 40 and 50
@@ -131,7 +153,7 @@ def crossing(users, both):
 
 def test_auto_cuts_in_time_where_enough_people_are_seen_on_both_sides():
     log = crossing(300, 250)
-    fold, why = split.choose(log, SplitRecipe(test_share=250 / log.size))
+    fold, why = split.choose(log, SplitRecipe(test_share=250 / log.size), 1)
     assert fold.train.times.max() < fold.targets.times.min()
     assert why.startswith("global_time: the newest 9% of events are to be found; 250 of 300 users (83%)")
 
@@ -141,7 +163,7 @@ def test_auto_cuts_in_time_where_enough_people_are_seen_on_both_sides():
 )
 def test_auto_holds_out_the_last_event_where_a_cut_would_ask_an_odd_few(users, both):
     log = crossing(users, both)
-    fold, why = split.choose(log, SplitRecipe(test_share=both / log.size))
+    fold, why = split.choose(log, SplitRecipe(test_share=both / log.size), 1)
     assert why.startswith("leave_one_out: each user's last event is to be found, because only")
     assert f"{both} of {users:,}" in why
     assert fold.train.size == log.size - users  # all but one event of each
@@ -149,17 +171,17 @@ def test_auto_holds_out_the_last_event_where_a_cut_would_ask_an_odd_few(users, b
 
 def test_auto_says_why_when_there_is_no_clock_or_no_time():
     sequences = log_of([(0, 1, 0), (0, 2, 1), (1, 3, 0)])
-    assert split.choose(sequences, SplitRecipe())[1].endswith("no clock that all users share.")
+    assert split.choose(sequences, SplitRecipe(), 1)[1].endswith("no clock that all users share.")
     at_once = log_of([(0, 1, 5), (1, 2, 5)], is_clock=True)
-    assert split.choose(at_once, SplitRecipe())[1].endswith("nearly all events have the same time.")
+    assert split.choose(at_once, SplitRecipe(), 1)[1].endswith("nearly all events have the same time.")
 
 
 def test_a_strategy_named_in_the_recipe_is_taken():
     log = crossing(3, 3)
-    by_time, told = split.choose(log, SplitRecipe(strategy="global_time", test_share=0.1))
+    by_time, told = split.choose(log, SplitRecipe(strategy="global_time", test_share=0.1), 1)
     assert rows_of(by_time.targets) == [[9], [9], [9]]
     assert "as the recipe asks" in told
-    by_user, _ = split.choose(log, SplitRecipe(strategy="leave_one_out"))
+    by_user, _ = split.choose(log, SplitRecipe(strategy="leave_one_out"), 1)
     assert by_user.train.size == log.size - 6
 
 

@@ -35,9 +35,9 @@ def fits(rows: np.ndarray, odds: np.ndarray) -> bool:
 
 
 def test_uniform_draws_every_item_alike_and_says_so():
-    rows = Uniform(50).draw(200_000, np.random.default_rng(1))
+    rows = Uniform(np.ones(50, bool)).draw(200_000, np.random.default_rng(1))
     assert fits(rows, np.ones(50))
-    assert Uniform(50).odds(rows_of(0, 49)).tolist() == [0.02, 0.02]
+    assert Uniform(np.ones(50, bool)).odds(rows_of(0, 49)).tolist() == [0.02, 0.02]
 
 
 def test_weighted_draws_by_weight_and_says_so():
@@ -75,7 +75,7 @@ def test_where_no_item_weighs_anything_nothing_is_drawn():
 
 
 def test_a_queue_gives_the_newest_labels_first_and_forgets_the_oldest():
-    queue, rng = Queue(Uniform(10), length=5), np.random.default_rng(1)
+    queue, rng = Queue(Uniform(np.ones(10, bool)), length=5), np.random.default_rng(1)
     assert queue.draw(3, rng).tolist() == []
     queue.push(rows_of(1, 2, 3))
     assert queue.draw(5, rng).tolist() == [1, 2, 3]
@@ -147,7 +147,7 @@ EVERYTHING = np.arange(ITEMS, dtype=np.int32)
 def mixture(in_batch: bool) -> Mixture:
     """Of every kind of source; labels come as `OFTEN` says."""
     labels = Weighted(OFTEN)
-    sources = [(Uniform(ITEMS), 5), (Weighted(OFTEN**0.5), 7), (Queue(labels, 8), 4)]
+    sources = [(Uniform(np.ones(ITEMS, bool)), 5), (Weighted(OFTEN**0.5), 7), (Queue(labels, 8), 4)]
     return Mixture(sources, labels if in_batch else None)
 
 
@@ -193,7 +193,7 @@ def test_without_in_batch_the_labels_stand_there_uncounted():
 
 
 def test_a_source_with_less_than_was_asked_is_expected_to_have_given_less():
-    drawn = Mixture([(Weighted(np.zeros(ITEMS)), 9), (Uniform(ITEMS), 3)], None).draw(
+    drawn = Mixture([(Weighted(np.zeros(ITEMS)), 9), (Uniform(np.ones(ITEMS, bool)), 3)], None).draw(
         rows_of(0), np.random.default_rng(1)
     )
     assert len(drawn.rows) == 4
@@ -201,7 +201,7 @@ def test_a_source_with_less_than_was_asked_is_expected_to_have_given_less():
 
 
 def test_a_queue_holds_the_labels_of_the_batches_before_not_of_this_one():
-    mixed, rng = Mixture([(Queue(Uniform(9), 4), 4)], None), np.random.default_rng(1)
+    mixed, rng = Mixture([(Queue(Uniform(np.ones(9, bool)), 4), 4)], None), np.random.default_rng(1)
     assert mixed.draw(rows_of(1, 2), rng).rows.tolist() == [1, 2]
     assert mixed.draw(rows_of(3, 4), rng).rows.tolist() == [3, 4, 1, 2]
     assert mixed.draw(rows_of(5, 6), rng).rows.tolist() == [5, 6, 3, 4, 1, 2]
@@ -228,7 +228,9 @@ class Learning(Source):
 
 def gathering() -> Mixture:
     labels = Streamed(ITEMS)
-    return Mixture([(Learning(), 1), (Uniform(ITEMS), 2), (Queue(labels, 9), 5), (Learning(), 1)], labels)
+    return Mixture(
+        [(Learning(), 1), (Uniform(np.ones(ITEMS, bool)), 2), (Queue(labels, 9), 5), (Learning(), 1)], labels
+    )
 
 
 @given(integers(0, 99), integers(1, 8))

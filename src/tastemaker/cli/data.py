@@ -72,7 +72,7 @@ def split(
     items: Annotated[Path | None, typer.Option(help="The catalogue.")] = None,
     interactions: Annotated[Path | None, typer.Option(help="The log of who touched what.")] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="auto, global_time or leave_one_out; else the recipe's.")
+        str | None, typer.Option(help="auto, global_time, leave_one_out or cold_item; else the recipe's.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for train, history and targets .parquet.")] = Path(
         "split"
@@ -91,7 +91,7 @@ def split(
     data = read(items, interactions, None, chosen.data)
     if data.interactions is None:
         raise DataError("There is nothing to split: give a file of interactions.")
-    fold, told = splits.choose(data.interactions, chosen.split)
+    fold, told = splits.choose(data.interactions, chosen.split, chosen.seed)
     splits.save(fold, data.items.ids, out, strategy=told.split(":")[0].split(",")[0])
     sizes = ", ".join(f"{name} {log.size:,}" for name, log in fold._asdict().items())
     typer.echo(f"{out}: {sizes} events. Split by {told}")

@@ -104,6 +104,24 @@ def global_time(log: Interactions, test_share: float) -> Fold:
     return _fold(log, before, before, ~before)
 
 
+def cold_items(log: Interactions, share: float, rng: np.random.Generator) -> Fold:
+    """A `share` of the items, drawn at random, as if they were new: nothing is learnt of who touched them.
+
+    What each user did with them is to be found, from all that the user did with others; order says
+    nothing here.
+
+    Raises: DataError when that leaves no item to learn from, or none to be found.
+    """
+    touched = np.unique(log.rows)
+    new = rng.choice(touched, round(share * len(touched)), replace=False)
+    if not 0 < len(new) < len(touched):
+        raise DataError(
+            f"A cold_item split with a share of {share:g} of {len(touched)} items holds out {len(new)}."
+        )
+    is_new = np.isin(log.rows, new)
+    return _fold(log, ~is_new, ~is_new, is_new)
+
+
 def against(known: Interactions, later: Interactions, history: Interactions | None = None) -> Fold:
     """Later events of people to be found from what was known of them.
 
@@ -128,7 +146,7 @@ def _of_users(log: Interactions, names: list[str]) -> Interactions:
     )
 
 
-def choose(log: Interactions, recipe: SplitRecipe) -> tuple[Fold, str]:
+def choose(log: Interactions, recipe: SplitRecipe, seed: int) -> tuple[Fold, str]:
     """The split that a recipe asks for, and a sentence on what was chosen and why.
 
     `auto` takes global_time where enough people are seen on both sides of the cut, else the last
@@ -142,6 +160,12 @@ def choose(log: Interactions, recipe: SplitRecipe) -> tuple[Fold, str]:
             f"global_time, as the recipe asks: the newest {recipe.test_share:.0%} of events are to be found"
         )
         return global_time(log, recipe.test_share), f"{told}."
+    if recipe.strategy == "cold_item":
+        told = (
+            f"cold_item, as the recipe asks: {recipe.test_share:.0%} of the items are taken out of training"
+        )
+        fold = cold_items(log, recipe.test_share, np.random.default_rng(seed))
+        return fold, f"{told}, and what people did with them is to be found."
     return _auto(log, recipe.test_share)
 
 

@@ -40,20 +40,22 @@ class Source(ABC):
 
 
 class Uniform(Source):
-    """Every item alike.
+    """Every known item alike.
 
     Args:
-        items: N.
+        known: (N,) whether an item is one; what nobody has touched would only ever be a negative.
     """
 
-    def __init__(self, items: int) -> None:
-        self.items = items
+    def __init__(self, known: npt.NDArray[np.bool_]) -> None:
+        self._rows = np.flatnonzero(known).astype(np.int32)
+        self._is_all = len(self._rows) == len(known)
 
     def draw(self, count: int, rng: np.random.Generator) -> Rows:
-        return rng.integers(0, self.items, count, dtype=np.int32)
+        places = rng.integers(0, len(self._rows), count, dtype=np.int32)
+        return places if self._is_all else self._rows[places]
 
     def odds(self, rows: Rows) -> Odds:
-        return np.full(len(rows), 1 / self.items)
+        return np.full(len(rows), 1 / len(self._rows))
 
 
 class Weighted(Source):

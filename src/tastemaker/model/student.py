@@ -81,7 +81,7 @@ class Student:
         if recipe.seen_not_chosen and shown is None:
             raise TrainingError("negatives.seen_not_chosen draws from impressions, and none are known.")
         sources: list[tuple[float, Source | None]] = [
-            (recipe.uniform, Uniform(items)),
+            (recipe.uniform, Uniform(self.log.counts(items) > 0)),
             (recipe.popularity, Weighted(often**recipe.alpha * (often > 0))),
             (recipe.hard, self._hard),
             (recipe.queue, Queue(labels, count)),

@@ -58,17 +58,19 @@ class Bench:
     Args:
         items: the item side.
         log: the training part: what each user has touched.
-        mixture: where candidates come from; None takes the whole catalogue.
+        mixture: where candidates come from; None takes all that is known of the catalogue. What nobody has
+            touched could only be a negative, and would be buried for being new.
     """
 
     def __init__(self, items: Items, log: Interactions, mixture: Mixture | None) -> None:
         self.items, self.mixture = items, mixture
         self._touched = _distinct_rows(log, len(items.known))
-        self._everything = np.arange(len(items.known), dtype=np.int32)
+        self._everything = np.flatnonzero(items.known).astype(np.int32)
         # −1 between two batches; for the whole catalogue every row has its place for good.
-        nowhere = np.full(len(items.known), -1, np.int32)
-        self._place = self._everything if mixture is None else nowhere
-        self._past = self._place if items.tied else nowhere.copy()
+        self._place = np.full(len(items.known), -1, np.int32)
+        self._past = self._place if items.tied else self._place.copy()
+        if mixture is None:
+            self._place[self._everything] = np.arange(len(self._everything))
         self._found = np.empty(len(items.known), np.int32)
 
     def lay_out(self, batch: Batch, users: Rows, rng: np.random.Generator) -> Work:

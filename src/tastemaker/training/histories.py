@@ -18,12 +18,14 @@ from tastemaker.evaluation.exam import asked
 from tastemaker.evaluation.judge import mark
 from tastemaker.evaluation.report import Report as ExamReport
 from tastemaker.features.encode import Encoder
+from tastemaker.features.kin import Kin
 from tastemaker.features.schema import Encoded
 from tastemaker.features.users import encode_users
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.training.impressions import passed_over
+from tastemaker.training.newcomers import Newcomers, settle
 from tastemaker.training.pairing import Kind, Pairing
 from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
@@ -53,7 +55,11 @@ def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Repor
         "pairs": "none" if tried.pairing is None else tried.pairing.note,
         "exam": tried.why,
     }
-    return replace(study.parts(final, log, tried.pairing), evaluation=tried.evaluation, training=training)
+    return replace(
+        study.parts(final, log, tried.pairing, tried.newcomers),
+        evaluation=tried.evaluation,
+        training=training,
+    )
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Attempt:
         evaluation: the exam's outcome; its weights are of the part before it alone.
         epochs: that were best on the validation part; None where nobody could be asked.
         pairing: that was.
+        newcomers: how new items are scored; None where nothing tells them.
         why: how the exam was chosen.
         seconds: spent on it, the exam included.
     """
@@ -71,6 +78,7 @@ class Attempt:
     evaluation: ExamReport | None
     epochs: int | None
     pairing: Pairing | None
+    newcomers: Newcomers | None
     why: str
     seconds: float
 
@@ -78,7 +86,7 @@ class Attempt:
 def attempt(data: Dataset, log: Interactions, recipe: Recipe, report: Report, trail: Trail) -> Attempt:
     """Train on the part before the exam, choosing by a validation part of it, and hold the exam."""
     started = time.perf_counter()
-    exam, why = choose(log, recipe.split)
+    exam, why = choose(log, recipe.split, recipe.seed)
     validation = _validation(exam, log, recipe)
     strict = Fold(validation.train, exam.history, exam.targets)
     tried = attempt_on(data, log, validation, strict, why, recipe, report, trail)
@@ -108,7 +116,7 @@ def attempt_on(
     started = time.perf_counter()
     question = _question(validation, recipe)
     if question is None:
-        return Attempt(None, None, None, why, 0.0)
+        return Attempt(None, None, None, None, why, 0.0)
     trial = _trial(data, log, question, recipe, report, trail)
     evaluation: ExamReport | None = None
     if len(asked(strict)):
@@ -116,7 +124,8 @@ def attempt_on(
         recommender = Recommender(bundle(data, recipe, trial.parts, histories=strict.train))
         evaluation = mark(recommender, strict, why, baselines=baselines)
         report(Progress("exam", 1, 1))
-    return Attempt(evaluation, trial.epochs, trial.pairing, why, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Attempt(evaluation, trial.epochs, trial.pairing, trial.newcomers, why, seconds)
 
 
 Watch = Callable[[float], None]
@@ -142,7 +151,7 @@ def on_validation(
     data: Dataset, log: Interactions, recipe: Recipe, report: Report, watch: Watch
 ) -> Choice | None:
     """What `attempt` chooses, and how good it is; no exam is held. None where nobody can be asked."""
-    question = _question(_validation(choose(log, recipe.split)[0], log, recipe), recipe)
+    question = _question(_validation(choose(log, recipe.split, recipe.seed)[0], log, recipe), recipe)
     if question is None:
         return None
     trial = _trial(data, log, question, recipe, report, NO_TRAIL, watch)
@@ -196,6 +205,7 @@ class _Trial:
     parts: Parts
     epochs: int
     pairing: Pairing | None
+    newcomers: Newcomers | None
 
 
 def _trial(
@@ -228,7 +238,15 @@ def _trial(
         recipe.history.pair_weight,
         recipe.history.pair_ridge,
     )
-    return _Trial(study.parts(learned, fold.train, pairing), learned.epochs, pairing)
+    newcomers = None
+    if study.kin is not None:
+        known = Recommender(
+            bundle(data, recipe, study.parts(learned, fold.train, pairing), histories=fold.train)
+        )
+        rng = np.random.default_rng(recipe.seed)
+        newcomers = settle(known, study.kin, fold.history, users, rng)
+    parts = study.parts(learned, fold.train, pairing, newcomers)
+    return _Trial(parts, learned.epochs, pairing, newcomers)
 
 
 def _kind_of_pairs(log: Interactions, recipe: Recipe) -> Kind:
@@ -241,10 +259,15 @@ def _kind_of_pairs(log: Interactions, recipe: Recipe) -> Kind:
 
 @dataclass(frozen=True)
 class _Study:
-    """One part of the log with the features fitted on it."""
+    """One part of the log with the features fitted on it.
+
+    Attributes:
+        kin: of the items by what is known of them, or None where nothing is.
+    """
 
     problem: Any
     encoders: dict[str, Any]
+    kin: Kin | None
 
     def learn(
         self,
@@ -259,16 +282,27 @@ class _Study:
 
         return learn(self.problem, log, epochs, stage=stage, report=report, validate=validate, trail=trail)
 
-    def parts(self, learned: "Learned", log: Interactions, pairing: Pairing | None = None) -> Parts:
+    def parts(
+        self,
+        learned: "Learned",
+        log: Interactions,
+        pairing: Pairing | None = None,
+        newcomers: Newcomers | None = None,
+    ) -> Parts:
+        arrays = learned.arrays
+        pairs = None if pairing is None else pairing.count(log, self.problem.items)
+        if newcomers is not None and self.kin is not None and len(self.kin.new):
+            arrays = newcomers.arrays(self.kin, arrays)
+            pairs = None if pairs is None else newcomers.pairs(self.kin, pairs)
         return Parts(
             kind="history",
-            arrays=learned.arrays,
+            arrays=arrays,
             encoders=self.encoders,
             length=self.problem.length,
             towers=learned.towers,
             originals=learned.originals,
             scale=learned.scale,
-            pairs=None if pairing is None else pairing.count(log, self.problem.items),
+            pairs=pairs,
             pair_weight=0.0 if pairing is None else pairing.weight,
         )
 
@@ -301,7 +335,10 @@ def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe)
         recipe=recipe,
         impressions=None if data.impressions is None else passed_over(data.impressions, log, part),
     )
-    return _Study(problem, encoders)
+    kin = None
+    if item_features is not None and item_features.fields and recipe.preset == "default":
+        kin = Kin(item_features, part.counts(data.items.size))
+    return _Study(problem, encoders, kin)
 
 
 def _seen(encoded: Encoded) -> Encoded | None:

@@ -1,0 +1,133 @@
+"""What nobody has touched yet, foretold from what is known of it: ridge regression on kinship of metadata.
+
+What a model has learnt of the items of its log, vectors or counted pairs, is a table with a row an item. A
+row for another item is predicted from the rows of its kin: kernel ridge regression, on landmarks where
+items are many (Nyström; Williams and Seeger, NIPS 2000). Of an item that is in the table the same can be
+said as if it were not, in closed form, so that both can be compared.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg, sparse
+
+from tastemaker.data.catalogue import Rows
+from tastemaker.features.schema import Bag, Encoded
+
+Floats = npt.NDArray[np.float32]
+
+TEACHERS = 50_000
+"""Items that are learnt from at most, the most touched."""
+LANDMARKS = 2048
+"""Items at most, the most touched, that every other is compared with."""
+AT_ONCE = 4096
+NOISE = 1.0
+"""How much of a row is the item's own, beside what it shares with its kin, of which an equal has 1. From 0.3
+to 4 the order among new items differs by 5 % on MovieLens 100K."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What was learnt of one table.
+
+    Attributes:
+        mean: (V,) of the known rows; a prediction is this and a deviation.
+    """
+
+    kin: "Kin"
+    values: Floats | sparse.csr_array
+    mean: Floats
+    weights: Floats
+
+    def new(self) -> Floats:
+        """(S, V) deviations from `mean` foretold of the new items."""
+        return self.kin.near(self.kin.new) @ self.weights
+
+    def as_if_new(self, places: npt.NDArray[np.int64]) -> Floats:
+        """(p, V) the same of known items, places among `kin.known`, each as if not learnt from.
+
+        With ŷ = Hy, what is said of i without i is (ŷ_i − H_ii y_i) / (1 − H_ii).
+        """
+        own = self.values[places]
+        own = own.toarray() if sparse.issparse(own) else own
+        near = self.kin.near(self.kin.known[places])
+        pull = self.kin.pull(near)[:, None]
+        return np.asarray((near @ self.weights - pull * (own - self.mean)) / (1 - pull), np.float32)
+
+
+class Kin:
+    """Who is like whom by metadata: K_ij = exp(mean over fields of the cosine of their bags − 1).
+
+    Args:
+        encoded: features of all N items.
+        counts: (N,) how often each was touched.
+        noise: ridge of the regression.
+
+    Attributes:
+        known: (n,) rows of the items learnt from, those that were touched.
+        new: (S,) rows of those that never were.
+    """
+
+    def __init__(self, encoded: Encoded, counts: npt.NDArray[np.int64], noise: float = NOISE) -> None:
+        often = np.argsort(-counts, kind="stable")[: min(TEACHERS, int((counts > 0).sum()))]
+        self.known = often.astype(np.int32)
+        self.new = np.flatnonzero(counts == 0).astype(np.int32)
+        self.noise = noise
+        self._fields = _fields(encoded)
+        self._landmarks = self._fields[self.known[:LANDMARKS]].T.tocsc()
+
+    def near(self, rows: Rows) -> Floats:
+        """(b, L) kinship of each of `rows` with each landmark."""
+        cosines: Floats = (self._fields[rows] @ self._landmarks).toarray()
+        return np.asarray(np.exp(cosines - np.float32(1)))
+
+    def learn(self, values: Floats | sparse.csr_array) -> Lesson:
+        """Learn a table, a row for each of `known`: (n, V)."""
+        mean = np.asarray(values.mean(0), np.float32).ravel()
+        near = self._near_known
+        into = np.asarray(values.T @ near).T - np.outer(near.sum(0), mean)
+        weights = linalg.cho_solve(self._factor, into.astype(np.float64), overwrite_b=True)
+        return Lesson(self, values, mean, weights.astype(np.float32))
+
+    def pull(self, near: Floats) -> Floats:
+        """(b,) H_ii, how much of what is said of a known item is its own word, from `near` (b, L)."""
+        found = linalg.solve_triangular(self._factor[0], near.T.astype(np.float64), lower=True)
+        return np.asarray(np.minimum(np.square(found).sum(0), 0.999), np.float32)
+
+    @cached_property
+    def _near_known(self) -> Floats:
+        return self.near(self.known)
+
+    @cached_property
+    def _factor(self) -> tuple[npt.NDArray[np.float64], bool]:
+        """Cholesky of KᵀK + noise × K_LL, K being (n, L)."""
+        near = self._near_known
+        among = near[: near.shape[1]].astype(np.float64)
+        matrix = self.noise * among
+        for start in range(0, len(near), AT_ONCE):
+            block = near[start : start + AT_ONCE].astype(np.float64)
+            matrix += block.T @ block
+        matrix[np.diag_indices(len(matrix))] += 1e-6 * len(matrix)
+        factor, _ = linalg.cho_factor(matrix, lower=True, overwrite_a=True)
+        return factor, True
+
+
+def _fields(encoded: Encoded) -> sparse.csr_array:
+    """(N, ΣF) all bags side by side, each of length 1 / √fields, so that a product is the mean cosine.
+
+    What is missing or out of vocabulary is like nothing.
+    """
+    blocks = [_unit(bag, field.size) for field, bag in zip(encoded.fields, encoded.bags, strict=True)]
+    joined: Any = sparse.hstack(blocks) if blocks else sparse.csr_array((encoded.size, 1))
+    return sparse.csr_array((joined * max(1, len(blocks)) ** -0.5).astype(np.float32))
+
+
+def _unit(bag: Bag, size: int) -> sparse.csr_array:
+    things, places = np.nonzero((bag.weights != 0) & (bag.ids > 0))
+    values = bag.weights[things, places]
+    matrix = sparse.csr_array((values, (things, bag.ids[things, places])), shape=(len(bag.ids), size))
+    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(1)).ravel())
+    return sparse.csr_array(sparse.diags_array(1 / np.where(lengths > 0, lengths, 1)) @ matrix)

@@ -1,0 +1,160 @@
+"""Gives items that nobody has touched yet a place in one list with the others, from their metadata alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from tastemaker.data.interactions import Interactions
+from tastemaker.features.kin import Kin, Lesson
+from tastemaker.features.pairs import EASE_ITEMS, KEPT, LEAST_KEPT, Pairs, faded, heaviest_of
+from tastemaker.recommend import Recommender
+
+Floats = npt.NDArray[np.float32]
+Users = npt.NDArray[np.int32]
+
+ASKED = 500
+"""Users whose lists say how much new items have to be spread."""
+FOLDS = 10
+"""Parts of the known items, each of which is scored as if it were new."""
+MOST = 5000
+"""Items in all of them, at most."""
+SPREADS = (2.0**-3, 2.0**5)
+"""Least and most. A regression draws everything to the mean, so it is mostly above 1."""
+STEPS = 20
+"""Halvings of what lies between them."""
+K = 10
+AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Newcomers:
+    """How new items are scored.
+
+    Attributes:
+        spread: factor of what sets a new item apart from the mean of the known.
+    """
+
+    spread: float
+
+    def arrays(self, kin: Kin, arrays: Mapping[str, Floats]) -> dict[str, Floats]:
+        """A model's tables (N, D), by name, with the rows of new items foretold."""
+        whole = {name: np.array(table) for name, table in arrays.items()}
+        for table in whole.values():
+            lesson = kin.learn(table[kin.known])
+            table[kin.new] = lesson.mean + self.spread * lesson.new()
+        if "neighbour_vectors" in whole:  # which are directions
+            new = whole["neighbour_vectors"][kin.new]
+            whole["neighbour_vectors"][kin.new] = new / np.maximum(
+                np.linalg.norm(new, axis=1, keepdims=True), 1e-12
+            )
+        return whole
+
+    def pairs(self, kin: Kin, pairs: Pairs) -> Pairs:
+        """The same with what known items say of new ones foretold; of large catalogues, as it was."""
+        items = pairs.weights.shape[0]
+        if items > EASE_ITEMS:
+            return pairs
+        lesson = _of_pairs(kin, pairs)
+        count = max(LEAST_KEPT, KEPT // items)
+        deviations = lesson.new()
+        blocks = [
+            heaviest_of(lesson.mean + self.spread * deviations[at : at + AT_ONCE], count)
+            for at in range(0, len(kin.new), AT_ONCE)
+        ]
+        said = sparse.csr_array(sparse.vstack(blocks)).tocoo()
+        columns = sparse.csr_array((said.data, (said.col, kin.new[said.row])), shape=(items, items))
+        return Pairs(sparse.csr_array(pairs.weights + columns), pairs.decay)
+
+
+def settle(
+    recommender: Recommender, kin: Kin, history: Interactions, users: Users, rng: np.random.Generator
+) -> Newcomers:
+    """The spread by which being new neither lifts nor buries.
+
+    Known items are scored as if they were new and nobody had seen them, part by part, each foretold from the
+    others. Spread rightly, they fill as large a share of the first ten places of people's lists as
+    they have of the log.
+
+    Args:
+        recommender: the model as it is served, but for new items.
+        kin: of its catalogue.
+        history: what is known of `users` (B,).
+    """
+    if not len(users) or len(kin.known) < FOLDS:
+        return Newcomers(1.0)
+    users = users if len(users) <= ASKED else np.sort(rng.choice(users, ASKED, replace=False))
+    places = rng.permutation(len(kin.known))[:MOST]
+    scores = _scores(recommender, kin, history, users, places)
+    for known, user in zip(scores.known, users, strict=True):
+        known[history.of(int(user))] = -np.inf
+    scores.known[:, kin.new] = -np.inf
+    counts = history.counts(recommender.catalogue.size)
+    due = counts[kin.known[places]].sum() / counts.sum()
+    parts = []
+    for part in np.array_split(np.arange(len(places)), FOLDS):
+        others = scores.known.copy()
+        others[:, kin.known[places[part]]] = -np.inf
+        parts.append((part, _highest(others)))
+
+    def filled(spread: float) -> float:
+        found = 0.0
+        for part, others in parts:
+            pretended = scores.base + spread * scores.deviations[:, part]
+            bar = _highest(np.concatenate([others, pretended], axis=1))[:, -1:]
+            found += float((pretended >= bar).mean()) * len(part) / K
+        return found
+
+    low, high = np.log(SPREADS)
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if filled(float(np.exp(middle))) < due else (low, middle)
+    return Newcomers(float(np.exp((low + high) / 2)))
+
+
+class _Scores(NamedTuple):
+    """Of B users.
+
+    known: (B, N) what they are served by.
+    base: (B, 1) what the mean of the known items makes of one that is new.
+    deviations: (B, p) what is added to it for each of p known items as if new, where the spread is 1.
+    """
+
+    known: Floats
+    base: Floats
+    deviations: Floats
+
+
+def _scores(
+    recommender: Recommender, kin: Kin, history: Interactions, users: Users, places: npt.NDArray[np.int64]
+) -> _Scores:
+    bundle = recommender.bundle
+    window = recommender.window(history, users)
+    queries = recommender.query_vectors(window, [history.user_ids[user] for user in users])
+    vectors = np.asarray(bundle.arrays["item_vectors"])
+    lesson = kin.learn(vectors[kin.known])
+    known = queries @ vectors.T
+    base = queries @ lesson.mean[:, None]
+    deviations = queries @ lesson.as_if_new(places).T
+    pairs, weight = bundle.pairs, np.float32(bundle.manifest.pair_weight)
+    if pairs is not None and pairs.weights.shape[0] <= EASE_ITEMS:
+        lesson = _of_pairs(kin, pairs)
+        spoken = faded(window.rows, pairs.weights.shape[0], pairs.decay)
+        known = known + weight * (spoken @ pairs.weights).toarray()
+        base = base + weight * (spoken @ lesson.mean[:, None])
+        deviations = deviations + weight * (spoken @ lesson.as_if_new(places).T)
+    return _Scores(known, base, deviations)
+
+
+def _of_pairs(kin: Kin, pairs: Pairs) -> Lesson:
+    """What every item says of the known ones."""
+    return kin.learn(sparse.csr_array(pairs.weights.T.tocsr()[kin.known]))
+
+
+def _highest(scores: Floats) -> Floats:
+    """(B, K) the highest of each row, falling."""
+    count = min(K, scores.shape[1])
+    return -np.sort(-np.partition(scores, -count, axis=1)[:, -count:], axis=1)

@@ -1,0 +1,120 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+import tastemaker as tm
+from tastemaker.data.catalogue import PAD
+from tastemaker.features.encode import Encoder
+from tastemaker.features.kin import Kin
+from tastemaker.recommend import Recommender
+from tastemaker.training.newcomers import Newcomers, settle
+
+GENRES, EACH, NEW = 4, 30, 4
+"""Of each genre's items, those that nobody has touched."""
+
+
+def world(swapped: bool = False) -> tm.Dataset:
+    """People with a taste: ten items of a genre, and ten of any. The last items of each genre are new.
+
+    swapped: the new items of the first two genres have changed their metadata.
+    """
+    rng = np.random.default_rng(4)
+    genres = [f"genre {n // EACH}" for n in range(GENRES * EACH)]
+    words = [f"word{n % 5}" for n in range(GENRES * EACH)]
+    if swapped:
+        for new in range(EACH - NEW, EACH):
+            other = new + EACH
+            genres[new], genres[other] = genres[other], genres[new]
+            words[new], words[other] = words[other], words[new]
+    items = pl.DataFrame({"item_id": [f"i{n}" for n in range(GENRES * EACH)], "genre": genres, "word": words})
+    touched = np.flatnonzero(np.arange(GENRES * EACH) % EACH < EACH - NEW)
+    events = [
+        (f"u{user}", f"i{item}", time)
+        for user in range(160)
+        for time, item in enumerate(
+            [*(user % GENRES * EACH + rng.choice(EACH - NEW, 10, replace=False)), *rng.choice(touched, 10)]
+        )
+    ]
+    log = pl.DataFrame(events, schema=["user_id", "item_id", "timestamp"], orient="row")
+    return tm.read(items=items, interactions=log)
+
+
+def is_new(recommender: Recommender) -> np.ndarray:
+    return recommender.bundle.histories.counts(recommender.catalogue.size) == 0
+
+
+KNOBS = [
+    "history.epochs=8",
+    "history.dim=8",
+    "history.dropout=0.2",
+    "history.order=none",
+    "history.encoder=recency",
+]
+
+
+@pytest.fixture(scope="module")
+def recommender() -> Recommender:
+    pytest.importorskip("tensorflow")
+    return tm.train(world(), tm.Recipe.read(None, KNOBS))
+
+
+@pytest.mark.slow
+def test_new_items_are_found_by_those_who_like_their_kind(recommender):
+    log = recommender.bundle.histories
+    users = np.arange(log.user_count, dtype=np.int32)
+    rows = recommender.top(log, users, 10)
+    found = np.where(rows == PAD, False, is_new(recommender)[rows])
+    own = np.array([int(name[1:]) % GENRES for name in log.user_ids])[:, None]
+    of_own = found & (rows // EACH == own)
+    assert of_own.sum() > 0.7 * found.sum()
+    # Some fifteen known items of the own genre are left, and four new ones: neither kind is kept out.
+    assert 0.5 < of_own.sum(1).mean() < 3.9
+    assert (~found & (rows // EACH == own)).sum(1).mean() > 3
+
+
+@pytest.mark.slow
+def test_a_new_item_is_its_metadata_and_nothing_else(recommender):
+    swapped = tm.train(world(swapped=True), tm.Recipe.read(None, KNOBS))
+    new = is_new(recommender)
+    ours, theirs = (each.bundle.arrays["item_vectors"] for each in (recommender, swapped))
+    assert np.array_equal(ours[~new], theirs[~new])  # nothing is learnt of what nobody touched
+    order = np.arange(len(ours))
+    order[EACH - NEW : EACH] += EACH
+    order[2 * EACH - NEW : 2 * EACH] -= EACH
+    assert np.allclose(ours[new], theirs[order][new], atol=1e-5)
+    assert not np.allclose(ours[new], theirs[new], atol=1e-2)
+    pairs = [each.bundle.pairs.weights.toarray() for each in (recommender, swapped)]
+    assert np.allclose(pairs[0], pairs[1][:, order], atol=1e-5)
+    assert (np.abs(pairs[0][:, new]).sum(0) > 0).all()
+
+
+@pytest.mark.slow
+def test_the_wider_the_spread_the_more_places_go_to_new_items(recommender):
+    log, size = recommender.bundle.histories, recommender.catalogue.size
+    network = Recommender(replace(recommender.bundle, pairs=None))
+    known = np.flatnonzero(~is_new(recommender)).astype(np.int32)
+    features = Encoder.fit(recommender.catalogue, recommender.recipe.features, rows=known)
+    kin = Kin(features.encode(recommender.catalogue), log.counts(size))
+    users = np.arange(log.user_count, dtype=np.int32)
+    settled = settle(network, kin, log, users, np.random.default_rng(1))
+    vectors = network.bundle.arrays["item_vectors"]
+    shares = []
+    for spread in (0.1, settled.spread, 30.0):
+        foretold = Newcomers(spread).arrays(kin, {"item_vectors": vectors})
+        assert np.array_equal(foretold["item_vectors"][known], vectors[known])
+        served = Recommender(replace(network.bundle, arrays=network.bundle.arrays | foretold))
+        rows = served.top(log, users, 10)
+        shares.append(float(is_new(recommender)[rows].mean()))
+    assert shares[0] < shares[1] < shares[2]
+    # A seventh of all items is new.
+    assert 0.05 < shares[1] < 0.35
+
+
+def test_nobody_to_ask_leaves_the_regression_as_it_is(answers):
+    features = Encoder.fit(answers.catalogue, answers.recipe.features).encode(answers.catalogue)
+    kin = Kin(features, np.ones(answers.catalogue.size, np.int64))
+    nobody = np.zeros(0, np.int32)
+    settled = settle(answers, kin, answers.bundle.histories, nobody, np.random.default_rng(1))
+    assert settled == Newcomers(1.0)
