@@ -134,7 +134,8 @@ def test_what_is_no_setting_is_refused_with_an_example(setting):
         ),
         (
             "split.strategy=random",
-            "split.strategy is 'random': input should be 'auto', 'global_time' or 'leave_one_out'.",
+            "split.strategy is 'random': "
+            "input should be 'auto', 'global_time', 'leave_one_out' or 'cold_item'.",
         ),
     ],
 )

@@ -184,8 +184,9 @@ class HistoryRecipe(Table):
     warm_up: float = Field(0.0, ge=0)
     """epochs over which the learning rate goes up to its full size, where it decays"""
     dropout: float = Field(0.5, ge=0, lt=1)
-    id_dropout: float = Field(0.1, ge=0, lt=1)
-    """share of items whose id is hidden in a step, so that their metadata learns to stand alone"""
+    id_dropout: float = Field(0.1, ge=0, le=1)
+    """share of items whose id is hidden in a step, so that their metadata learns to stand alone; 1 learns
+    from metadata only"""
     pairs: Literal["auto", "following", "ease", "even_ease", "none"] = "auto"
     """counted item pairs, added to the network's scores with a weight chosen on validation.
     following: what comes after what. ease: what the same people touch, up to 20,000 items.

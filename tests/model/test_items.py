@@ -91,6 +91,19 @@ def test_an_id_that_is_left_out_neither_speaks_nor_learns():
     assert moved.tolist() == (~left_out).tolist()
 
 
+def test_without_ids_an_item_is_its_metadata_and_no_id_learns():
+    side, with_ids = items(encoded(), id_dropout=1), items(encoded())
+    rows = np.arange(ITEMS, dtype=np.int32)
+    assert not side.has_ids
+    assert side.everything() == pytest.approx(
+        plain(doubles(side), encoded(), rows, np.zeros(ITEMS)).numpy(), rel=1e-4, abs=1e-5
+    )
+    before = side.tables["ids"].values.copy()
+    side.update(side.choose(rows, np.random.default_rng(1)), np.ones((ITEMS, DIM), np.float32), 0.1)
+    assert np.array_equal(side.tables["ids"].values, before)
+    assert not np.array_equal(side.tables["features"].values, with_ids.tables["features"].values)
+
+
 def test_the_tower_of_the_metadata_says_what_training_says_of_an_item_without_an_id():
     side = items(encoded())
     joined, dense = encoded().joined, encoded().dense

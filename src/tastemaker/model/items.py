@@ -40,6 +40,7 @@ class Items:
         dim: D.
         encoded: the items' features, or None.
         id_dropout: share of items whose id is left out of a step, so that metadata learns to stand alone.
+            With 1 there is nothing but metadata.
         optimizer: of the tables.
         rng: for where they start.
         tied: whether an item in a history has the vector that it has as an answer, or one of its own.
@@ -77,9 +78,14 @@ class Items:
         if not tied:
             self.tables["past"] = Table(_started(rng, len(known), dim) * known[:, None], optimizer)
 
+    @property
+    def has_ids(self) -> bool:
+        """Whether an item is more than its metadata."""
+        return self.id_dropout < 1
+
     def choose(self, rows: Rows, rng: np.random.Generator | None = None) -> Chosen:
         """Distinct `rows` (U,) for a step; with `rng`, some ids are left out."""
-        keep = self.known[rows]
+        keep = self.known[rows] * np.float32(self.has_ids)
         if rng is not None and self.id_dropout:
             keep = keep * (rng.random(len(rows), np.float32) >= self.id_dropout)
         return Chosen(rows, keep)

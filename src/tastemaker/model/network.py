@@ -96,7 +96,8 @@ class Network(keras.Model):
         self.items.update(work.chosen, step.slopes, rate)
         if work.past is not None:
             self.items.tables["past"].update(work.past, step.past_slopes, rate)
-        if self.recipe.kind != "info_nce":  # which compares directions, and nothing else
+        # Of directions nothing else is compared, and without ids nothing is an item's own.
+        if self.recipe.kind != "info_nce" and self.items.has_ids:
             candidates = work.chosen.rows[: work.candidates]
             self.items.tables["bias"].update(candidates, step.bias_slopes[:, None], rate)
         return float(loss)

@@ -73,6 +73,7 @@ class Attempt:
         newcomers: how new items are scored; None where nothing tells them.
         why: how the exam was chosen.
         seconds: spent on it, the exam included.
+        recommender: who sat the exam; None where nobody could be asked.
     """
 
     evaluation: ExamReport | None
@@ -81,6 +82,7 @@ class Attempt:
     newcomers: Newcomers | None
     why: str
     seconds: float
+    recommender: Recommender | None = None
 
 
 def attempt(data: Dataset, log: Interactions, recipe: Recipe, report: Report, trail: Trail) -> Attempt:
@@ -118,14 +120,14 @@ def attempt_on(
     if question is None:
         return Attempt(None, None, None, None, why, 0.0)
     trial = _trial(data, log, question, recipe, report, trail)
+    recommender = Recommender(bundle(data, recipe, trial.parts, histories=strict.train))
     evaluation: ExamReport | None = None
     if len(asked(strict)):
         report(Progress("exam", 0, 1))
-        recommender = Recommender(bundle(data, recipe, trial.parts, histories=strict.train))
         evaluation = mark(recommender, strict, why, baselines=baselines)
         report(Progress("exam", 1, 1))
     seconds = time.perf_counter() - started
-    return Attempt(evaluation, trial.epochs, trial.pairing, trial.newcomers, why, seconds)
+    return Attempt(evaluation, trial.epochs, trial.pairing, trial.newcomers, why, seconds, recommender)
 
 
 Watch = Callable[[float], None]
@@ -239,7 +241,7 @@ def _trial(
         recipe.history.pair_ridge,
     )
     newcomers = None
-    if study.kin is not None:
+    if study.kin is not None and len(study.kin.new):
         known = Recommender(
             bundle(data, recipe, study.parts(learned, fold.train, pairing), histories=fold.train)
         )
