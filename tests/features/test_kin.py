@@ -10,16 +10,17 @@ from tastemaker.features.schema import Bag, Encoded, Field
 ITEMS, NEW = 40, 7
 
 
-def encoded(items: int = ITEMS, seed: int = 1) -> Encoded:
-    """A category and two words, some of them missing or unheard of (row 0)."""
-    rng = np.random.default_rng(seed)
+def encoded(with_numbers: bool = True, items: int = ITEMS) -> Encoded:
+    """A category and two words, some of them missing or unheard of (row 0), and two numbers."""
+    rng = np.random.default_rng(1)
     category = Bag(rng.integers(0, 5, (items, 1)).astype(np.int32), np.ones((items, 1), np.float32))
     words = Bag(
         np.stack([rng.integers(0, 6, items), rng.integers(6, 12, items)], 1).astype(np.int32),
         rng.choice([0, 0.5, 1], (items, 2)).astype(np.float32),
     )
     fields = (Field("genre", "category", 5), Field("title/words", "text", 12))
-    return Encoded(fields, (category, words), np.zeros((items, 0), np.float32))
+    numbers = rng.normal(size=(items, 2 if with_numbers else 0)).astype(np.float32)
+    return Encoded(fields, (category, words), numbers)
 
 
 def counts() -> np.ndarray:
@@ -41,6 +42,8 @@ def kernel(features: Encoded) -> np.ndarray:
                 a[0] = b[0] = 0
                 length = np.linalg.norm(a) * np.linalg.norm(b)
                 cosines.append(a @ b / length if length else 0.0)
+            if features.dense.shape[1]:
+                cosines.append(np.exp(-0.5 * ((features.dense[i] - features.dense[j]) ** 2).sum()))
             found[i, j] = np.exp(np.mean(cosines) - 1)
     return found
 
@@ -50,13 +53,14 @@ def values() -> np.ndarray:
     return np.random.default_rng(3).normal(size=(ITEMS - NEW, 4)).astype(np.float32)
 
 
+@pytest.mark.parametrize("with_numbers", [False, True])
 @pytest.mark.parametrize("is_sparse", [False, True])
-def test_new_items_are_foretold_as_by_kernel_ridge_regression(values, is_sparse):
-    kin = Kin(encoded(), counts(), noise=0.7)
+def test_new_items_are_foretold_as_by_kernel_ridge_regression(values, is_sparse, with_numbers):
+    kin = Kin(encoded(with_numbers), counts(), noise=0.7)
     assert kin.new.tolist() == list(range(5, 5 + NEW))
     assert (np.diff(counts()[kin.known]) <= 0).all()
     lesson = kin.learn(sparse.csr_array(values) if is_sparse else values)
-    between = kernel(encoded())
+    between = kernel(encoded(with_numbers))
     judge = KernelRidge(alpha=0.7, kernel="precomputed")
     judge.fit(between[np.ix_(kin.known, kin.known)], values - values.mean(0))
     expected = judge.predict(between[np.ix_(kin.new, kin.known)])
@@ -83,7 +87,7 @@ def test_landmarks_come_near_the_whole(values, monkeypatch):
     kin = Kin(encoded(), counts())
     assert kin.near(kin.new).shape == (NEW, 25)
     few = kin.learn(values).new()
-    assert np.corrcoef(few.ravel(), whole.ravel())[0, 1] > 0.9
+    assert np.corrcoef(few.ravel(), whole.ravel())[0, 1] > 0.8
     assert not np.allclose(few, whole, atol=1e-4)
 
 

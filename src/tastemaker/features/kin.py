@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg, sparse
+from scipy.spatial.distance import cdist
 
 from tastemaker.data.catalogue import Rows
 from tastemaker.features.schema import Bag, Encoded
@@ -59,7 +60,8 @@ class Lesson:
 
 
 class Kin:
-    """Who is like whom by metadata: K_ij = exp(mean over fields of the cosine of their bags − 1).
+    """Who is like whom by metadata: K_ij = exp(mean likeness − 1); of fields, the cosine of their bags, of
+    all numbers together, exp(−½ |x_i − x_j|²).
 
     Args:
         encoded: features of all N items.
@@ -76,13 +78,19 @@ class Kin:
         self.known = often.astype(np.int32)
         self.new = np.flatnonzero(counts == 0).astype(np.int32)
         self.noise = noise
+        self._numbers = encoded.dense
+        kinds = len(encoded.fields) + bool(encoded.dense.shape[1])
+        self._share = np.float32(1 / max(1, kinds))
         self._fields = _fields(encoded)
-        self._landmarks = self._fields[self.known[:LANDMARKS]].T.tocsc()
 
     def near(self, rows: Rows) -> Floats:
         """(b, L) kinship of each of `rows` with each landmark."""
-        cosines: Floats = (self._fields[rows] @ self._landmarks).toarray()
-        return np.asarray(np.exp(cosines - np.float32(1)))
+        landmarks = self.known[:LANDMARKS]
+        likeness: Floats = (self._fields[rows] @ self._fields[landmarks].T).toarray()
+        if self._numbers.shape[1]:
+            apart = cdist(self._numbers[rows], self._numbers[landmarks], "sqeuclidean")
+            likeness += np.exp(apart / -2).astype(np.float32)
+        return np.asarray(np.exp(self._share * likeness - np.float32(1)))
 
     def learn(self, values: Floats | sparse.csr_array) -> Lesson:
         """Learn a table, a row for each of `known`: (n, V)."""
@@ -116,13 +124,13 @@ class Kin:
 
 
 def _fields(encoded: Encoded) -> sparse.csr_array:
-    """(N, ΣF) all bags side by side, each of length 1 / √fields, so that a product is the mean cosine.
+    """(N, ΣF) all bags side by side, each of length 1, so that a product is a sum of cosines.
 
     What is missing or out of vocabulary is like nothing.
     """
     blocks = [_unit(bag, field.size) for field, bag in zip(encoded.fields, encoded.bags, strict=True)]
     joined: Any = sparse.hstack(blocks) if blocks else sparse.csr_array((encoded.size, 1))
-    return sparse.csr_array((joined * max(1, len(blocks)) ** -0.5).astype(np.float32))
+    return sparse.csr_array(joined.astype(np.float32))
 
 
 def _unit(bag: Bag, size: int) -> sparse.csr_array:
