@@ -40,6 +40,13 @@ def test_uniform_draws_every_item_alike_and_says_so():
     assert Uniform(np.ones(50, bool)).odds(rows_of(0, 49)).tolist() == [0.02, 0.02]
 
 
+def test_uniform_leaves_out_what_is_not_known():
+    known = np.arange(50) % 5 > 0
+    rows = Uniform(known).draw(200_000, np.random.default_rng(1))
+    assert fits(rows, known.astype(float))
+    assert Uniform(known).odds(rows_of(1, 49)).tolist() == [1 / 40, 1 / 40]
+
+
 def test_weighted_draws_by_weight_and_says_so():
     weights = np.array([5.0, 0.0, 1.0, 0.25, 100.0, 0.0, 3.75, 40.0])
     source = Weighted(weights)

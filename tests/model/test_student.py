@@ -71,10 +71,15 @@ def assert_same(one: Learned, other: Learned) -> None:
             np.testing.assert_array_equal(part, same, name)
 
 
-def test_cut_off_and_taken_up_again_it_ends_the_same_and_with_another_seed_it_does_not(tmp_path, unexported):
+@pytest.mark.parametrize("by_person", [False, True])
+def test_cut_off_and_taken_up_again_it_ends_the_same_and_with_another_seed_it_does_not(
+    by_person, tmp_path, unexported
+):
     chance = {"dropout": 0.3, "id_dropout": 0.2, "decay": "linear", "warm_up": 0.5, "epochs": 2}
     drawn = {"count": 16, "uniform": 0.5, "queue": 0.3, "hard": 0.2}
-    task = problem({**chance, "checkpoint_every": 0}, negatives=drawn)
+    kind = {"encoder": "recency", "order": "none", "batch_size": 15} if by_person else {}
+    task = problem({**chance, **kind, "checkpoint_every": 0}, negatives=drawn)
+    task = replace(task, in_order=not by_person)
 
     def trained(task: Problem, *callbacks, trail: Trail = Trail()) -> Learned:  # noqa: B008
         return learn(task, WORLD.log, 2, stage="x", report=silent, trail=trail, callbacks=callbacks)
@@ -199,7 +204,7 @@ def unordered(history: dict, **tables) -> Problem:
 
 
 def student_of(task: Problem) -> Student:
-    examples = Examples(WORLD.log, ITEMS, task.length, Scale(), task.in_order, kernels.cut)
+    examples = Examples(WORLD.log, task.items, task.length, Scale(), task.in_order, kernels.cut)
     return Student(task, WORLD.log, examples)
 
 
@@ -224,6 +229,20 @@ def test_a_loss_that_grades_one_answer_at_a_time_gets_a_history_for_each(kind):
     count, work = learner.lay_out(learner.deal(np.random.default_rng(1))[0], np.random.default_rng(1))
     assert work.own_starts is None
     assert work.places.shape[0] == count == len(work.columns)
+
+
+def test_what_nobody_has_touched_is_no_hard_negative_either():
+    untouched = 5
+    task = unordered({"batch_size": 5}, negatives={"count": 64, "hard": 1.0, "uniform": 0, "popularity": 0})
+    task = replace(task, items=ITEMS + untouched, item_features=kinds(ITEMS + untouched))
+    learner = student_of(task)
+    learner.model.items.tables["bias"].values[:ITEMS] = -9  # so that the untouched would be the hardest
+    learner.begin_epoch(1)
+    rng = np.random.default_rng(1)
+    for batch in learner.deal(rng):
+        _, work = learner.lay_out(batch, rng)
+        assert work.candidates > len(np.unique(work.columns)), "something was drawn"
+        assert work.chosen.rows[: work.candidates].max() < ITEMS
 
 
 @pytest.mark.parametrize("negatives", [{"count": "all"}, {"count": 30}])

@@ -127,15 +127,17 @@ class Student:
         batch = self.examples.batch(rng.choice(self.examples.events, HARD_QUERIES), rng)
         inputs, answers = self._vectors()
         people, often = self.problem.people(batch.users), np.zeros(self.problem.items)
+        is_new = self.model.items.known == 0  # what nobody has touched is no negative
         each = min(HARD_EACH, self.problem.items)
         for part in in_blocks(HARD_QUERIES, self.problem.items):
             window = Window(batch.history.rows[part], batch.history.values[part])
             scores = self._ask(inputs, window, people[part]) @ answers.T
+            scores[:, is_new] = -np.inf
             for query, user in enumerate(batch.users[part]):
                 scores[query, self.log.of(int(user))] = -np.inf
             hardest = np.argpartition(-scores, each - 1, axis=1)[:, :each]
             often += np.bincount(hardest.ravel(), minlength=self.problem.items)
-        self._hard.weigh(often)
+        self._hard.weigh(np.where(is_new, 0, often))  # which stand there where all others are seen
 
     def state(self) -> State:
         mixture = {} if self._mixture is None else self._mixture.state()
