@@ -221,6 +221,11 @@ class LossRecipe(Table):
     gravity: float = Field(0.0, ge=0)
     """weight of the mean squared score of any query and any candidate, whoever belongs to whom"""
 
+    @property
+    def is_softmax(self) -> bool:
+        """Whether an answer is one of a sum over all, which a history's other answers can share."""
+        return self.kind in ("softmax", "info_nce")
+
 
 class NegativesRecipe(Table):
     """Which items the right one is set against; the `[negatives]` table.

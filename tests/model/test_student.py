@@ -223,6 +223,13 @@ def test_where_order_says_nothing_a_step_has_many_labels_to_each_history():
     assert sorted(np.concatenate(learner.deal(rng))) == list(range(USERS))
 
 
+@pytest.mark.parametrize("kind", ["softmax", "info_nce", "bpr", "triplet", "gbce"])
+def test_a_person_at_a_time_is_learnt_where_the_loss_grades_several_answers_at_once(kind):
+    task = unordered({}, loss={"kind": kind})
+    grades_several = student.loss_of(task, None).sets is not None
+    assert grades_several == task.recipe.loss.is_softmax  # by which settings are chosen, without TensorFlow
+
+
 @pytest.mark.parametrize("kind", ["bpr", "triplet", "gbce"])
 def test_a_loss_that_grades_one_answer_at_a_time_gets_a_history_for_each(kind):
     learner = student_of(unordered({}, loss={"kind": kind}))

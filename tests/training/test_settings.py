@@ -54,6 +54,15 @@ def test_a_log_without_order_is_learnt_a_person_at_a_time(users, each, length, b
     )
 
 
+@pytest.mark.parametrize("kind", ["softmax", "info_nce", "bpr", "triplet", "gbce"])
+def test_what_is_learnt_a_label_at_a_time_keeps_the_steps_that_suit_it(kind):
+    recipe = Recipe.of({"loss": {"kind": kind}})
+    history = settled(recipe, log(48, 300, 500, ordered=False)).history
+    is_by_person = kind in ("softmax", "info_nce")
+    # 48 people in batches of 16 are 3 steps; 14,400 labels in batches of 16 would be 900, at the same rate.
+    assert (history.batch_size, history.learning_rate) == ((16, 6e-3) if is_by_person else (256, 2e-3))
+
+
 def test_what_the_recipe_names_stays_as_it_is():
     known = log(500, 100, 100)
     named = {"encoder": "gru", "length": 7, "dropout": 0.0, "epochs": 3}

@@ -33,7 +33,8 @@ def settled(recipe: Recipe, log: Interactions) -> Recipe:
         return recipe
     if "encoder" not in named:
         history = history.model_copy(update={"encoder": _encoder(log, in_order(log, recipe))})
-    if history.reads_events or not in_order(log, recipe):
+    by_person = not in_order(log, recipe) and recipe.loss.is_softmax
+    if history.reads_events or by_person:
         chosen = _for_sequences(log) if history.reads_events else _for_sets(log)
         kept = {name: value for name, value in chosen.items() if name not in named}
         history = history.model_copy(update=kept)
