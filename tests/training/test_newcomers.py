@@ -6,9 +6,11 @@ import pytest
 
 import tastemaker as tm
 from tastemaker.data.catalogue import PAD
+from tastemaker.features import kin as kinship
 from tastemaker.features.encode import Encoder
 from tastemaker.features.kin import Kin
 from tastemaker.recommend import Recommender
+from tastemaker.training import newcomers
 from tastemaker.training.newcomers import Newcomers, settle
 
 GENRES, EACH, NEW = 4, 30, 4
@@ -43,6 +45,12 @@ def world(swapped: bool = False) -> tm.Dataset:
 
 def is_new(recommender: Recommender) -> np.ndarray:
     return recommender.bundle.histories.counts(recommender.catalogue.size) == 0
+
+
+def kin_of(recommender: Recommender) -> Kin:
+    known = np.flatnonzero(~is_new(recommender)).astype(np.int32)
+    features = Encoder.fit(recommender.catalogue, recommender.recipe.features, rows=known)
+    return Kin(features.encode(recommender.catalogue), recommender.bundle.histories.counts(GENRES * EACH))
 
 
 KNOBS = [
@@ -92,12 +100,10 @@ def test_a_new_item_is_its_metadata_and_nothing_else(recommender):
 
 @pytest.mark.slow
 def test_the_wider_the_spread_the_more_places_go_to_new_items(recommender):
-    log, size = recommender.bundle.histories, recommender.catalogue.size
+    log = recommender.bundle.histories
     network = Recommender(replace(recommender.bundle, pairs=None))
     known = np.flatnonzero(~is_new(recommender)).astype(np.int32)
-    features = Encoder.fit(recommender.catalogue, recommender.recipe.features, rows=known)
-    kin = Kin(features.encode(recommender.catalogue), log.counts(size))
-    users = np.arange(log.user_count, dtype=np.int32)
+    kin, users = kin_of(recommender), np.arange(log.user_count, dtype=np.int32)
     settled = settle(network, kin, log, users, np.random.default_rng(1))
     vectors = network.bundle.arrays["item_vectors"]
     shares = []
@@ -110,6 +116,33 @@ def test_the_wider_the_spread_the_more_places_go_to_new_items(recommender):
     assert shares[0] < shares[1] < shares[2]
     # A seventh of all items is new.
     assert 0.05 < shares[1] < 0.35
+
+
+@pytest.mark.slow
+def test_where_pairs_say_nothing_of_new_items_their_vectors_make_up_for_it(recommender, monkeypatch):
+    log = recommender.bundle.histories
+    kin, users = kin_of(recommender), np.arange(log.user_count, dtype=np.int32)
+    alone = Recommender(replace(recommender.bundle, pairs=None))
+    without = settle(alone, kin, log, users, np.random.default_rng(1))
+    monkeypatch.setattr(newcomers, "EASE_ITEMS", GENRES * EACH - 1)
+    beside = settle(recommender, kin, log, users, np.random.default_rng(1))
+    assert beside.spread > 1.05 * without.spread
+    assert beside.pairs(kin, recommender.bundle.pairs) is recommender.bundle.pairs
+
+
+@pytest.mark.slow
+def test_a_large_catalogue_is_settled_a_few_people_and_items_at_a_time_and_alike(recommender, monkeypatch):
+    log, users = recommender.bundle.histories, np.arange(40, dtype=np.int32)
+    chance = np.random.default_rng
+    whole = settle(recommender, kin_of(recommender), log, users, chance(1))
+    pairs = whole.pairs(kin_of(recommender), recommender.bundle.pairs).weights.toarray()
+    monkeypatch.setattr(newcomers, "MOST_SCORES", 3 * GENRES * EACH)
+    monkeypatch.setattr(newcomers, "AT_ONCE", 7)
+    monkeypatch.setattr(kinship, "AT_ONCE", 9)
+    parted = settle(recommender, kin_of(recommender), log, users, chance(1))
+    assert parted.spread == pytest.approx(whole.spread, rel=1e-3)
+    again = parted.pairs(kin_of(recommender), recommender.bundle.pairs).weights.toarray()
+    assert again == pytest.approx(pairs, abs=1e-4)
 
 
 def test_nobody_to_ask_leaves_the_regression_as_it_is(answers):

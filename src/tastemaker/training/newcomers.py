@@ -15,6 +15,7 @@ from tastemaker.recommend import Recommender
 
 Floats = npt.NDArray[np.float32]
 Users = npt.NDArray[np.int32]
+Places = npt.NDArray[np.int64]
 
 ASKED = 500
 """Users whose lists say how much new items have to be spread."""
@@ -28,6 +29,9 @@ STEPS = 20
 """Halvings of what lies between them."""
 K = 10
 AT_ONCE = 256
+"""Items whose pairs are foretold at once, 20 MB of the largest table."""
+MOST_SCORES = 1 << 25
+"""Scores of people's lists held at once, 128 MB: of millions of items, fewer people are asked at once."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Newcomers:
         whole = {name: np.array(table) for name, table in arrays.items()}
         for table in whole.values():
             lesson = kin.learn(table[kin.known])
-            table[kin.new] = lesson.mean + self.spread * lesson.new()
+            table[kin.new] = lesson.mean + self.spread * lesson.of(kin.new)
         if "neighbour_vectors" in whole:  # which are directions
             new = whole["neighbour_vectors"][kin.new]
             whole["neighbour_vectors"][kin.new] = new / np.maximum(
@@ -55,14 +59,13 @@ class Newcomers:
 
     def pairs(self, kin: Kin, pairs: Pairs) -> Pairs:
         """The same with what known items say of new ones foretold; of large catalogues, as it was."""
-        items = pairs.weights.shape[0]
-        if items > EASE_ITEMS:
+        if not _are_foretold(pairs):
             return pairs
+        items = pairs.weights.shape[0]
         lesson = _of_pairs(kin, pairs)
         count = max(LEAST_KEPT, KEPT // items)
-        deviations = lesson.new()
         blocks = [
-            heaviest_of(lesson.mean + self.spread * deviations[at : at + AT_ONCE], count)
+            heaviest_of(lesson.mean + self.spread * lesson.of(kin.new[at : at + AT_ONCE]), count)
             for at in range(0, len(kin.new), AT_ONCE)
         ]
         said = sparse.csr_array(sparse.vstack(blocks)).tocoo()
@@ -88,21 +91,14 @@ def settle(
         return Newcomers(1.0)
     users = users if len(users) <= ASKED else np.sort(rng.choice(users, ASKED, replace=False))
     places = rng.permutation(len(kin.known))[:MOST]
-    scores = _scores(recommender, kin, history, users, places)
-    for known, user in zip(scores.known, users, strict=True):
-        known[history.of(int(user))] = -np.inf
-    scores.known[:, kin.new] = -np.inf
+    parts = np.array_split(np.arange(len(places)), FOLDS)
+    scores = _scores(recommender, kin, history, users, [places[part] for part in parts])
     counts = history.counts(recommender.catalogue.size)
     due = counts[kin.known[places]].sum() / counts.sum()
-    parts = []
-    for part in np.array_split(np.arange(len(places)), FOLDS):
-        others = scores.known.copy()
-        others[:, kin.known[places[part]]] = -np.inf
-        parts.append((part, _highest(others)))
 
     def filled(spread: float) -> float:
         found = 0.0
-        for part, others in parts:
+        for part, others in zip(parts, scores.others, strict=True):
             pretended = scores.base + spread * scores.deviations[:, part]
             bar = _highest(np.concatenate([others, pretended], axis=1))[:, -1:]
             found += float((pretended >= bar).mean()) * len(part) / K
@@ -118,35 +114,58 @@ def settle(
 class _Scores(NamedTuple):
     """Of B users.
 
-    known: (B, N) what they are served by.
+    others: of each part of the known items (B, K), the highest scores of what is known beside it.
     base: (B, 1) what the mean of the known items makes of one that is new.
-    deviations: (B, p) what is added to it for each of p known items as if new, where the spread is 1.
+    deviations: (B, p) what is added to it for each known item of all parts as if new, where the spread is 1.
     """
 
-    known: Floats
+    others: list[Floats]
     base: Floats
     deviations: Floats
 
 
 def _scores(
-    recommender: Recommender, kin: Kin, history: Interactions, users: Users, places: npt.NDArray[np.int64]
+    recommender: Recommender, kin: Kin, history: Interactions, users: Users, parts: list[Places]
 ) -> _Scores:
+    """parts: places among `kin.known`."""
     bundle = recommender.bundle
     window = recommender.window(history, users)
     queries = recommender.query_vectors(window, [history.user_ids[user] for user in users])
     vectors = np.asarray(bundle.arrays["item_vectors"])
+    pairs, weight = bundle.pairs, np.float32(bundle.manifest.pair_weight)
+    others: list[list[Floats]] = [[] for _ in parts]
+    step = max(1, MOST_SCORES // len(vectors))
+    for at in range(0, len(users), step):
+        some = slice(at, at + step)
+        served = queries[some] @ vectors.T
+        if pairs is not None:
+            served += weight * pairs.scores(window.rows[some])
+        for scores, user in zip(served, users[some], strict=True):
+            scores[history.of(int(user))] = -np.inf
+        served[:, kin.new] = -np.inf
+        for places, found in zip(parts, others, strict=True):
+            rows = kin.known[places]
+            own = served[:, rows]
+            served[:, rows] = -np.inf
+            found.append(_highest(served))
+            served[:, rows] = own
     lesson = kin.learn(vectors[kin.known])
-    known = queries @ vectors.T
+    places = np.concatenate(parts)
     base = queries @ lesson.mean[:, None]
     deviations = queries @ lesson.as_if_new(places).T
-    pairs, weight = bundle.pairs, np.float32(bundle.manifest.pair_weight)
-    if pairs is not None and pairs.weights.shape[0] <= EASE_ITEMS:
+    if pairs is not None and _are_foretold(pairs):
         lesson = _of_pairs(kin, pairs)
         spoken = faded(window.rows, pairs.weights.shape[0], pairs.decay)
-        known = known + weight * (spoken @ pairs.weights).toarray()
         base = base + weight * (spoken @ lesson.mean[:, None])
-        deviations = deviations + weight * (spoken @ lesson.as_if_new(places).T)
-    return _Scores(known, base, deviations)
+        for at in range(0, len(places), AT_ONCE):
+            some = slice(at, at + AT_ONCE)
+            deviations[:, some] += weight * (spoken @ lesson.as_if_new(places[some]).T)
+    return _Scores([np.concatenate(found) for found in others], base, deviations)
+
+
+def _are_foretold(pairs: Pairs) -> bool:
+    """Of more items, what all say of each is too much to foretell: new ones stand on their vectors alone."""
+    return pairs.weights.shape[0] <= EASE_ITEMS
 
 
 def _of_pairs(kin: Kin, pairs: Pairs) -> Lesson:
