@@ -145,9 +145,22 @@ def test_a_large_catalogue_is_settled_a_few_people_and_items_at_a_time_and_alike
     assert again == pytest.approx(pairs, abs=1e-4)
 
 
+@pytest.mark.slow
+def test_new_items_are_foretold_where_nobody_has_enough_events_to_be_asked():
+    pytest.importorskip("tensorflow")
+    whole = world()
+    log = whole.interactions
+    first_two = np.arange(log.size) - log.offsets[log.users] < 2
+    recommender = tm.train(replace(whole, interactions=log.where(first_two)), tm.Recipe.read(None, KNOBS))
+    assert recommender.bundle.evaluation is None
+    new, vectors = is_new(recommender), recommender.bundle.arrays["item_vectors"]
+    foretold = Newcomers(1.0).arrays(kin_of(recommender), {"item_vectors": vectors})["item_vectors"]
+    assert vectors[new] == pytest.approx(foretold[new], abs=1e-5)
+
+
 def test_nobody_to_ask_leaves_the_regression_as_it_is(answers):
     features = Encoder.fit(answers.catalogue, answers.recipe.features).encode(answers.catalogue)
     kin = Kin(features, np.ones(answers.catalogue.size, np.int64))
     nobody = np.zeros(0, np.int32)
     settled = settle(answers, kin, answers.bundle.histories, nobody, np.random.default_rng(1))
-    assert settled == Newcomers(1.0)
+    assert settled == Newcomers(spread=1.0)

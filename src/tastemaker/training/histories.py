@@ -70,7 +70,7 @@ class Attempt:
         evaluation: the exam's outcome; its weights are of the part before it alone.
         epochs: that were best on the validation part; None where nobody could be asked.
         pairing: that was.
-        newcomers: how new items are scored; None where nothing tells them.
+        newcomers: how new items are scored, where something is known of them; None: there were none.
         why: how the exam was chosen.
         seconds: spent on it, the exam included.
         recommender: who sat the exam; None where nobody could be asked.
@@ -118,7 +118,7 @@ def attempt_on(
     started = time.perf_counter()
     question = _question(validation, recipe)
     if question is None:
-        return Attempt(None, None, None, None, why, 0.0)
+        return Attempt(None, None, None, Newcomers(), why, 0.0)
     trial = _trial(data, log, question, recipe, report, trail)
     recommender = Recommender(bundle(data, recipe, trial.parts, histories=strict.train))
     evaluation: ExamReport | None = None

@@ -39,10 +39,10 @@ class Newcomers:
     """How new items are scored.
 
     Attributes:
-        spread: factor of what sets a new item apart from the mean of the known.
+        spread: factor of what sets a new item apart from the mean of the known; 1 is the regression's word.
     """
 
-    spread: float
+    spread: float = 1.0
 
     def arrays(self, kin: Kin, arrays: Mapping[str, Floats]) -> dict[str, Floats]:
         """A model's tables (N, D), by name, with the rows of new items foretold."""
@@ -88,7 +88,7 @@ def settle(
         history: what is known of `users` (B,).
     """
     if not len(users) or len(kin.known) < FOLDS:
-        return Newcomers(1.0)
+        return Newcomers()
     users = users if len(users) <= ASKED else np.sort(rng.choice(users, ASKED, replace=False))
     places = rng.permutation(len(kin.known))[:MOST]
     parts = np.array_split(np.arange(len(places)), FOLDS)
