@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -260,3 +261,20 @@ def test_an_item_that_nobody_touched_is_told_nothing_by_even_ease():
     assert np.isfinite(found).all()
     assert not found[2:].any()
     assert not found[:, 2:].any()
+
+
+@pytest.mark.parametrize("fit", [ease, even_ease])
+def test_a_large_table_stands_twice_in_memory_while_it_is_fitted(fit, monkeypatch):
+    monkeypatch.setattr(pairs, "EXACT_ITEMS", 0)
+    items = 3000
+    rng = np.random.default_rng(1)
+    log = Interactions.from_events(
+        [f"u{n}" for n in range(400)],
+        np.repeat(np.arange(400, dtype=np.int32), 10),
+        rng.integers(0, items, 4000).astype(np.int32),
+    )
+    tracemalloc.start()
+    fit(log, items, 100.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.4 * 4 * items**2

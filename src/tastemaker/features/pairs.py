@@ -146,7 +146,9 @@ def even_ease(
     weights = _both(sparse.csr_array(sparse.diags_array(shares.astype(np.float32)) @ people))
     weights *= counts.sum() / max(np.trace(weights), 1e-9)
     weights[np.diag_indices(items)] = np.diag(weights) / (1 - dropout) + ridge
-    return np.asarray(_regressed(weights) * (popularity / popularity.mean()) ** -rarity, np.float32)
+    found = _regressed(weights)
+    found *= (popularity / popularity.mean()) ** -rarity
+    return found
 
 
 def _both(people: sparse.csr_array) -> npt.NDArray[np.floating]:
