@@ -16,7 +16,6 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -146,8 +145,7 @@ def on_parts(data: Dataset, frames: Frames, recipe: Recipe, report: Callable[[Pr
     log = against(against(data.interactions, valid).train, test).train  # with the users of all three
     inner, strict = against(log, valid), against(log, test)
     rivals = Random(recipe.seed), Popularity(), ItemKnn(), Ease(best_ridge(inner, data.items.size))
-    rng = np.random.default_rng(recipe.seed)
-    return attempt_on(data, log, inner, strict, "as it comes", recipe, report, NO_TRAIL, rng, rivals)
+    return attempt_on(data, log, inner, strict, "as it comes", recipe, report, NO_TRAIL, rivals)
 
 
 def best_ridge(fold: Fold, items: int) -> float:
