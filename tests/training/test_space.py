@@ -83,7 +83,8 @@ def test_what_a_space_cannot_be_is_said_in_a_line(values, line):
         (),
         ("history.encoder=transformer", "history.dim=6", "history.heads=3", "history.dropout=0.05"),
         ("history.encoder=gru", "history.dim=3", "history.epochs=1"),
-        ("history.encoder=mean", "history.hidden=[]", "history.id_dropout=0.9", "history.batch_size=1"),
+        ("history.encoder=mean", "history.hidden=[]", "history.id_dropout=0.9", "history.batch_size=2"),
+        ("history.order=none", "history.id_dropout=1", "history.dim=2", "history.batch_size=1"),
     ],
 )
 def test_every_corner_of_the_default_space_is_a_recipe_and_the_default_lies_in_it(settings):
@@ -92,6 +93,8 @@ def test_every_corner_of_the_default_space_is_a_recipe_and_the_default_lies_in_i
     own = space.of(base)
     assert all(space.holds(key, value) for key, value in own.items())
     for key, knob in space.knobs.items():
+        if isinstance(knob, Choices):
+            assert len(set(map(str, knob.ends))) == len(knob.ends), "nothing is twice as likely"
         for end in knob.ends:
             base.having({key: end})
     dims = space.knobs["history.dim"].ends

@@ -70,7 +70,7 @@ class Attempt:
         evaluation: the exam's outcome; its weights are of the part before it alone.
         epochs: that were best on the validation part; None where nobody could be asked.
         pairing: that was.
-        newcomers: how new items are scored, where something is known of them; None: there were none.
+        newcomers: how new items are scored; None where there are none, or nothing is known of any.
         why: how the exam was chosen.
         seconds: spent on it, the exam included.
         recommender: who sat the exam; None where nobody could be asked.

@@ -141,7 +141,7 @@ def default_space(settled: Recipe, has_metadata: bool) -> Space:
 
 
 def _around(value: int) -> Choices:
-    return Choices((max(2, value // 2), value, value * 2))
+    return Choices(tuple(dict.fromkeys((max(2, value // 2), value, value * 2))))
 
 
 def _with(value: Any, others: Sequence[Any]) -> Choices:
