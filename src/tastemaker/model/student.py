@@ -181,8 +181,14 @@ class Student:
 
     def _vectors(self) -> tuple[Floats, Floats]:
         """(N, D) what histories are made of, and (N, D + 1) what queries are multiplied with."""
-        vectors = self.model.items.everything()
-        return self.model.items.inputs(vectors), self.model.answers(vectors)
+        items = self.model.items
+        vectors = items.everything()
+        answers = self.model.answers(vectors)
+        if items.has_ids and not items.known.all():  # foretold after training; until then, they are like any
+            known = items.known > 0
+            for table in (vectors, answers):
+                table[~known] = table[known].mean(0)
+        return items.inputs(vectors), answers
 
     def _ask(self, inputs: Floats, window: Window, people: Users) -> Floats:
         queries = self.model.queries(inputs, window, people)
