@@ -1,10 +1,10 @@
 """What does each part of the history model pay?    python -m benchmarks.ablation ml-100k --seeds 1 2
 
-One training for each row and seed, on validation alone: weights from all but the last two events of each user,
-marked by the last but one, and no exam is held. Each row differs from the first by what its name says, and
-everything else is as the log decides it. A row of one's own: `--row "wider: history.dim=256 history.heads=4"`.
-Rows are marked by the same people, but a difference between two seeds is no smaller than one between two
-rows that are alike: see the spread.
+One training for each row and seed, on validation alone: weights from all but the last two events of each
+user, marked by the last but one; no exam is held. Each row differs from the first by what its name says, and
+what neither it nor `--set` names is as the log decides it. A row of one's own:
+`--row "wider: history.dim=256 history.heads=4"`. A difference says something where it is larger than the
+spread over seeds.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from tastemaker.training.settings import note, settled
 
 ROWS: dict[str, tuple[str, ...]] = {
     "as it is": (),
+    "gaps": ("history.gaps=true",),
     "filter off": ("history.slow=0",),
     "norm before": ("history.norm=before",),
     "no attributes": ("history.item_features=false",),
@@ -44,7 +45,7 @@ DATA_SETS = [SMALL, *(name for name, protocol in PROTOCOLS.items() if not protoc
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("data_sets", nargs="*", choices=DATA_SETS, default=["ml-100k"])
-    words.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), help="of the rows known here")
+    words.add_argument("--only", nargs="*", choices=ROWS, default=list(ROWS), help="of the rows known here")
     words.add_argument("--row", dest="own", action="append", type=own_row, default=[], help="NAME: a.b=c …")
     words.add_argument("--seeds", type=int, nargs="+", default=[1])
     words.add_argument("--set", dest="settings", action="append", default=[], help="of every row")

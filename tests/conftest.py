@@ -160,6 +160,20 @@ def history_bundle(tastemaker, planted, settings, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def gaps_bundle(tastemaker, planted, settings, tmp_path_factory) -> Path:
+    """The same, read event by event with the times between events. Don't change it: it is shared."""
+    files = ("--items", planted.items, "--interactions", planted.interactions)
+    more = (
+        "history.encoder=transformer",
+        "history.gaps=true",
+        "history.heads=5",
+        "history.learning_rate=0.01",
+    )
+    sets = [part for setting in more for part in ("--set", setting)]
+    return trained(tastemaker, tmp_path_factory.mktemp("gaps") / "bundle", *files, *settings, *sets)
+
+
+@pytest.fixture(scope="session")
 def content_bundle(tastemaker, planted, settings, tmp_path_factory) -> Path:
     """Trained on the planted catalogue alone. Don't change it: it is shared."""
     return trained(

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tastemaker.data.interactions import Interactions
 from tastemaker.explain import kinship
 from tastemaker.recommend import Recommender
 
@@ -68,6 +69,28 @@ def test_of_a_trained_model_the_named_item_is_the_one_whose_absence_costs_most(h
             assert item.reasons == (f"because of {costliest}",)
             checked += 1
     assert checked >= 4
+
+
+@pytest.mark.slow
+def test_with_one_event_left_out_the_others_are_as_far_apart_as_they_were(gaps_bundle):
+    recommender = Recommender.load(gaps_bundle)
+    titles = recommender.catalogue.titles
+    rows, times = np.array([20, 33, 47, 5], np.int32), 1e9 + np.array([0, 1000, 6000, 8000])
+    log = Interactions.from_events(["a"], np.zeros(4, np.int32), rows, times)
+    checked = 0
+    for item in recommender.recommend("a", k=20, interactions=log):
+        row = recommender.catalogue.rows([item.item_id])
+        scores = {}
+        for left_out in range(4):
+            window = _window(recommender, rows[::-1], 3 - left_out)
+            ages = np.full(window.rows.shape, -1, np.float32)
+            ages[0, :4] = [0, 2000, 7000, 8000]
+            scores[titles[rows[left_out]]] = recommender.score(window._replace(ages=ages), ["a"], row)[0, 0]
+        costliest = min(scores, key=scores.__getitem__)
+        if item.score - scores[costliest] > 1e-4:
+            assert item.reasons == (f"because of {costliest}",)
+            checked += 1
+    assert checked >= 10
 
 
 def _window(recommender, rows, absent):

@@ -328,3 +328,27 @@ def test_many_threads_get_the_same(by_hand):
     for thread in threads:
         thread.join()
     assert sorted(found) == ["daef"] * 8 + ["dcbf"] * 8
+
+
+@pytest.mark.slow
+def test_times_are_heard_of_a_log_and_a_history_of_ids_has_none(gaps_bundle, planted):
+    recommender = Recommender.load(gaps_bundle)
+    # Pauses of one, two and five thousand seconds, such as it was trained on.
+    rows, times = np.array([20, 33, 47, 5], np.int32), 1e9 + np.array([0, 1000, 6000, 8000])
+
+    def scores(times: np.ndarray | None) -> list[tuple[str, float]]:
+        log = Interactions.from_events(["a"], np.zeros(4, np.int32), rows, times)
+        slate = recommender.recommend("a", interactions=log, k=60)
+        return [(item.item_id, item.score) for item in sorted(slate, key=lambda item: item.item_id)]
+
+    def moved(one: list[tuple[str, float]], other: list[tuple[str, float]]) -> float:
+        assert [name for name, _ in one] == [name for name, _ in other]
+        return max(abs(a - b) for (_, a), (_, b) in zip(one, other, strict=True))
+
+    plain = scores(times)
+    assert moved(plain, scores(times + 1e8)) < 1e-6, "when all of it was says nothing"
+    assert moved(plain, scores(1e9 + np.array([0, 5000, 6000, 7000]))) > 1e-4
+    by_ids = recommender.recommend(history=[planted.item_ids[row] for row in rows], k=60)
+    found = sorted((item.item_id, item.score) for item in by_ids)
+    assert moved(found, scores(None)) < 1e-6
+    assert moved(found, plain) > 1e-4

@@ -47,7 +47,9 @@ def _scores_without_each(
     without = np.repeat(window.rows, count + 1, axis=0)
     # Left out, every time it stands there; the others keep their places, so only its absence is measured.
     without[1:][window.rows[0] == window.rows[0, :count, None]] = PAD
-    variants = Window(without, np.repeat(window.values, count + 1, axis=0))
+    # So do their times: what is left is as far apart as it was.
+    ages = None if window.ages is None else np.repeat(window.ages, count + 1, axis=0)
+    variants = Window(without, np.repeat(window.values, count + 1, axis=0), ages)
     return recommender.score(variants, [log.user_ids[user]] * (count + 1), rows)
 
 

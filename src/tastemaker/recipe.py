@@ -164,6 +164,9 @@ class HistoryRecipe(Table):
     """events that the low-pass filter looks at"""
     norm: Literal["before", "after"] = "after"
     """where a block of the transformer normalises: before its parts, or after each"""
+    gaps: Literal["auto"] | bool = "auto"
+    """whether an encoder that reads events hears how long after the one before it each was. auto: no, since
+    it doesn't pay on what was measured"""
     order: Literal["auto", "time", "none"] = "auto"
     """time: the label is the event after the history. none: any event, from all the others.
     auto: time where the log has an order"""

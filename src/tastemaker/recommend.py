@@ -18,7 +18,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.titles import series_key
 from tastemaker.errors import TastemakerError, UnknownItemError
 from tastemaker.explain import because, kinship
-from tastemaker.features.batches import Window, query_windows
+from tastemaker.features.batches import UNKNOWN, Window, query_windows
 from tastemaker.features.encode import Encoder
 from tastemaker.features.schema import Encoded
 from tastemaker.features.users import encode_users
@@ -160,12 +160,8 @@ class Recommender:
         """(B, D) what `item_vectors` are compared with. Only for a bundle with a query tower, which sees
         the newest `history_length` of each window.
         """
-        window = Window(window.rows[:, : self._length], window.values[:, : self._length])
         steps = [slice(at, at + BLOCK) for at in range(0, len(window.rows), BLOCK)]
-        blocks = [
-            self._query_block(Window(window.rows[step], window.values[step]), user_ids[step])
-            for step in steps
-        ]
+        blocks = [self._query_block(window.part(step, self._length), user_ids[step]) for step in steps]
         return np.concatenate(blocks) if blocks else np.zeros((0, self._index.vectors.shape[1]), np.float32)
 
     def _query_block(self, window: Window, user_ids: Sequence[str]) -> Floats:
@@ -175,6 +171,7 @@ class Recommender:
             "history": np.asarray(inputs, np.float32),
             "present": (window.rows >= 0).astype(np.float32),
             "value": window.values,
+            "age": np.full(window.rows.shape, UNKNOWN) if window.ages is None else window.ages,
         }
         if self.bundle.users is not None and self._user_features is not None:
             who, features = self.bundle.users.rows(user_ids), self._user_features

@@ -9,7 +9,17 @@ from hypothesis.strategies import booleans, floats, integers, lists
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
-from tastemaker.features.batches import Batch, Examples, Scale, Sets, Stretches, cut, query_windows
+from tastemaker.features.batches import (
+    Batch,
+    Examples,
+    Scale,
+    Sets,
+    Stretches,
+    Window,
+    ages,
+    cut,
+    query_windows,
+)
 
 ITEMS = 7
 Histories = lists(lists(integers(0, ITEMS - 1), max_size=9), min_size=1, max_size=5)
@@ -52,6 +62,65 @@ def test_an_empty_log_gives_padding():
     nobody = Interactions.from_events(["a"], np.zeros(0, np.int32), np.zeros(0, np.int32))
     seen = query_windows(nobody, np.array([0], np.int32), 2, Scale())
     assert (seen.rows.tolist(), seen.values.tolist()) == ([[PAD, PAD]], [[0, 0]])
+
+
+def timed(times: list[float], is_clock: bool = True) -> Interactions:
+    """One person who was there at these times."""
+    rows, users = np.arange(len(times), dtype=np.int32), np.zeros(len(times), np.int32)
+    return Interactions.from_events(["a"], users, rows, np.array(times), is_clock=is_clock)
+
+
+def test_ages_are_seconds_before_the_newest_event_of_the_window():
+    log = timed([1e9, 1e9 + 5, 1e9 + 5, 1e9 + 100_000])
+    found = ages(log, np.array([4, 3, 1, 0]), np.array([0, 0, 0, 0]), 3)
+    assert found.tolist() == [[0, 99_995, 99_995], [0, 0, 5], [0, -1, -1], [-1, -1, -1]]
+    assert found.dtype == np.float32
+    assert query_windows(log, np.array([0], np.int32), 2, Scale()).ages.tolist() == [[0, 99_995]]
+
+
+def test_where_times_are_only_counted_no_age_is_known():
+    log = timed([0, 1, 2], is_clock=False)
+    assert query_windows(log, np.array([0], np.int32), 4, Scale()).ages.tolist() == [[-1, -1, -1, -1]]
+    nobody = Interactions.from_events(["a"], np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
+    assert query_windows(nobody, np.array([0], np.int32), 2, Scale()).ages.tolist() == [[-1, -1]]
+
+
+@given(Histories, integers(1, 5), integers(0, 99))
+@settings(max_examples=40)
+def test_in_training_times_lie_as_far_apart_as_when_asked(histories, length, seed):
+    log = replace(log_of(histories), is_clock=True)
+    asked = replace(examples(log, length), with_ages=True)
+    if not len(asked.events):
+        return
+    users = np.arange(log.user_count, dtype=np.int32)
+    of_labels = asked.batch(asked.events, np.random.default_rng(seed))
+    for row, label in enumerate(asked.events):
+        (user,) = log.users[[label]]
+        before = log.where((log.users != user) | (np.arange(log.size) < label))
+        now = query_windows(before, users[[user]], length, Scale())
+        assert of_labels.history.ages[row].tolist() == now.ages[0].tolist()
+    learnt = Stretches(asked, 4)
+    for dealt in learnt.deal(np.random.default_rng(seed)):
+        batch = learnt.batch(dealt)
+        newest = [log.times[end - 1] for end in dealt[:, 0]]
+        is_event = batch.history.rows != PAD
+        # `log_of` gives every event a second of its own.
+        rows = [
+            [int(np.float64(t) - age) for age in line[line >= 0]]
+            for t, line in zip(newest, batch.history.ages, strict=True)
+        ]
+        assert [log.rows[line].tolist() for line in rows] == [
+            line[there].tolist() for line, there in zip(batch.history.rows, is_event, strict=True)
+        ]
+        assert ((batch.history.ages >= 0) == is_event).all()
+
+
+def test_a_part_of_windows_is_a_part_of_all_that_they_know():
+    whole = query_windows(log_of([[1, 2, 3], [4], [5, 6]]), np.arange(3, dtype=np.int32), 3, Scale())
+    part = whole.part(slice(1, 3), 2)
+    for some, all_of_it in zip(part, whole, strict=True):
+        np.testing.assert_array_equal(some, all_of_it[1:3, :2])
+    assert Window(whole.rows, whole.values).part(slice(1)).ages is None
 
 
 @given(Histories, integers(1, 5))

@@ -75,6 +75,18 @@ def test_what_the_recipe_names_stays_as_it_is():
     assert settled(seed, known) == seed
 
 
+def test_gaps_are_off_unless_asked_for_and_where_nothing_could_tell_them_they_are_refused():
+    clocked, counted = log(500, 100, 100), log(500, 100, 100, ordered=False)
+    assert settled(Recipe(), clocked).history.gaps is False
+    assert settled(Recipe.of({"history": {"gaps": "auto"}}), clocked).history.gaps is False
+    asked = Recipe.of({"history": {"gaps": True}})
+    assert settled(asked, clocked).history.gaps is True
+    with pytest.raises(RecipeError, match="no timestamps of one clock"):
+        settled(asked, counted)
+    with pytest.raises(RecipeError, match=r"add history\.encoder=transformer"):
+        settled(asked, log(10, 5, 5))
+
+
 def test_heads_that_the_chosen_width_cannot_be_parted_into_are_refused():
     recipe = Recipe.of({"history": {"heads": 3}})
     with pytest.raises(RecipeError, match=r"multiple of history\.heads; 128 isn't one of 3"):

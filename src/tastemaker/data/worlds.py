@@ -38,3 +38,27 @@ def islands(groups: int = 8, items: int = 60, people: int = 150, events: int = 1
     names = [f"p{person}" for person in range(groups * people)]
     log = Interactions.from_events(names, users, np.concatenate(rows).astype(np.int32), times)
     return Islands(log, np.repeat(np.arange(groups, dtype=np.int32), items))
+
+
+def pauses(
+    items: int = 100, people: int = 500, events: int = 9, leap: int = 37, seed: int = 1
+) -> Interactions:
+    """A ring on which only the time between the last two events tells what comes next.
+
+    After a pause of minutes the next item of the ring follows, after one of days the item `leap` further on;
+    a coin decides between them, so that without the times nothing better than half can be guessed right.
+
+    Args:
+        events: of each person, all different up to 12 events, 100 items and a leap of 37.
+    """
+    rng = np.random.default_rng(seed)
+    is_long = rng.random((people, events - 1)) < 0.5
+    pause = np.where(is_long, 86400, 60) * rng.integers(1, 9, is_long.shape)
+    times = 1e9 + rng.integers(0, 10**7, (people, 1)) + np.pad(pause.cumsum(1), ((0, 0), (1, 0)))
+    # What a pause decides is the step after the event that it ends at.
+    first = rng.choice([1, leap], (people, 1))
+    steps = np.concatenate([first, np.where(is_long, leap, 1)[:, :-1]], axis=1)
+    rows = (rng.integers(0, items, (people, 1)) + np.pad(steps.cumsum(1), ((0, 0), (1, 0)))) % items
+    users = np.repeat(np.arange(people, dtype=np.int32), events)
+    names = [f"p{person}" for person in range(people)]
+    return Interactions.from_events(names, users, rows.ravel().astype(np.int32), times.ravel())

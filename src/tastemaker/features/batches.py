@@ -18,16 +18,26 @@ from tastemaker.data.interactions import Interactions
 Events = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
+UNKNOWN = np.float32(-1)
+"""The age of an event of which nobody knows when it was."""
+
 
 class Window(NamedTuple):
     """What B queries know of their past.
 
     rows: (B, T) int32 catalogue rows, newest first, PAD after the oldest.
     values: (B, T) float32, the strength of each event as standardised by `Scale`; 0 in the padding.
+    ages: (B, T) float32, as `ages` gives them; None is as good as all unknown.
     """
 
     rows: Rows
     values: Floats
+    ages: Floats | None = None
+
+    def part(self, queries: slice, length: int | None = None) -> "Window":
+        """Some of the queries, and of each the `length` newest events."""
+        cut = queries, slice(length)
+        return Window(self.rows[cut], self.values[cut], None if self.ages is None else self.ages[cut])
 
 
 @dataclass(frozen=True)
@@ -71,12 +81,28 @@ def cut(rows: Rows, strengths: Floats, ends: Events, starts: Events, length: int
     return np.where(is_event, rows[at], np.int32(PAD)), strengths[at] * is_event
 
 
+def ages(log: Interactions, ends: Events, starts: Events, length: int) -> Floats:
+    """(B, T) how many seconds before the newest event of its window each event was, as `cut` cuts them.
+
+    The newest is 0: how long ago it was itself depends on when somebody asks. UNKNOWN in the padding, and
+    everywhere where the log has no clock.
+    """
+    at = ends[:, None] - 1 - np.arange(length)
+    is_event = at >= starts[:, None]
+    if not log.is_clock or not log.size:
+        return np.full(at.shape, UNKNOWN)
+    at *= is_event
+    times = log.times[at]  # in double precision: of dates, single knows the minutes
+    return np.where(is_event, times[:, :1] - times, UNKNOWN).astype(np.float32)
+
+
 def query_windows(log: Interactions, users: npt.NDArray[np.int32], length: int, scale: Scale) -> Window:
     """What is known of `users` (B,) now: all they did, newest first."""
     # Of a large log and a few people, only theirs are standardised.
     starts, ends = log.offsets[users], log.offsets[users + 1]
     rows, strengths = cut(log.rows, log.weights, ends, starts, length)
-    return Window(rows, np.where(rows != PAD, scale.apply(strengths), np.float32(0)))
+    values = np.where(rows != PAD, scale.apply(strengths), np.float32(0))
+    return Window(rows, values, ages(log, ends, starts, length))
 
 
 class Batch(NamedTuple):
@@ -112,6 +138,7 @@ class Examples:
         in_order: whether the history is what came *before* the label. If not, it is everything else
             of the same user, a random T of it.
         cut: what cuts windows; training has a faster one.
+        with_ages: whether windows in order tell when their events were.
     """
 
     log: Interactions
@@ -120,6 +147,7 @@ class Examples:
     scale: Scale
     in_order: bool
     cut: Callable[[Rows, Floats, Events, Events, int], tuple[Rows, Floats]] = cut
+    with_ages: bool = False
 
     @cached_property
     def strengths(self) -> Floats:
@@ -141,10 +169,15 @@ class Examples:
         users = self.log.users[labels]
         starts, stops = self.log.offsets[users], self.log.offsets[users + 1]
         if self.in_order:
-            history = Window(*self.cut(self.log.rows, self.strengths, labels, starts, self.length))
+            history = self.window(labels, starts, self.length)
         else:
             history = self._others(labels, starts, stops, rng)
         return Batch(history, self.log.rows[labels], users, users)
+
+    def window(self, ends: Events, starts: Events, length: int) -> Window:
+        """The `length` newest of the events `[start, end)` of each query."""
+        rows, strengths = self.cut(self.log.rows, self.strengths, ends, starts, length)
+        return Window(rows, strengths, ages(self.log, ends, starts, length) if self.with_ages else None)
 
     def _others(self, labels: Events, starts: Events, stops: Events, rng: np.random.Generator) -> Window:
         """A random T of the user's events, without the label's row."""
@@ -223,7 +256,7 @@ class Stretches:
         owners = log.users[ends]
         starts = log.offsets[owners]
         length = int(np.minimum(ends - starts, examples.length).max())
-        history = Window(*examples.cut(log.rows, examples.strengths, ends, starts, length))
+        history = examples.window(ends, starts, length)
         found, is_label = examples.cut(log.rows, self._is_label, ends + 1, starts + 1, length)
         is_label *= np.arange(length) < labels[:, None]
         after = np.flatnonzero(is_label.ravel()).astype(np.int32)

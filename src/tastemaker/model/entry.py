@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tastemaker.features.batches import Window
+from tastemaker.features.batches import UNKNOWN, Window
 from tastemaker.model import kernels
 from tastemaker.model.compiled import Floats
 from tastemaker.model.history import QueryTower
@@ -133,19 +133,26 @@ class SequenceEntry:
             tf.TensorSpec((None, None), tf.float32),
             tf.TensorSpec((None,), tf.int32),
         ]
+        if tower.gaps:
+            self.signature.append(tf.TensorSpec((None, None), tf.float32))
+        self._gaps = tower.gaps
 
     def enter(self, work: Work, past: Floats) -> list[Any]:
         self._places = work.places
         assert work.after is not None
         history = kernels.looked_up(past, work.places)
-        arrays = history, (work.places >= 0).astype(np.float32), work.values, work.after
+        arrays = [history, (work.places >= 0).astype(np.float32), work.values, work.after]
+        if self._gaps:
+            assert work.ages is not None
+            arrays.append(work.ages)
         return [tf.constant(array) for array in arrays]
 
     def queries(self, inputs: list[Any], user: dict[str, Any], training: bool) -> Any:
-        history, present, value, after = inputs
-        encoded = self._model(
-            {"history": history, "present": present, "value": value} | user, training=training
-        )
+        history, present, value, after = inputs[:4]
+        known = {"history": history, "present": present, "value": value}
+        if self._gaps:
+            known["age"] = inputs[4]
+        encoded = self._model(known | user, training=training)
         return tf.gather(tf.reshape(encoded, (-1, encoded.shape[-1])), after)
 
     def leave(self, slopes: Floats, into: Floats) -> None:
@@ -156,12 +163,14 @@ class SequenceEntry:
         longest = max(1, int((window.rows >= 0).sum(1).max(initial=1)))
         for start in range(0, len(window.rows), FEW):
             part = slice(start, start + FEW)
-            rows, values = window.rows[part, :longest], window.values[part, :longest]
+            rows, values, ages = window.part(part, longest)
             inputs = {
                 "history": tf.constant(kernels.looked_up(vectors, rows)),
                 "present": tf.constant(rows >= 0, tf.float32),
                 "value": tf.constant(values),
             }
+            if self._gaps:
+                inputs["age"] = tf.fill(rows.shape, UNKNOWN) if ages is None else tf.constant(ages)
             known = {name: array[part] for name, array in user.items()}
             found.append(np.asarray(self._model(inputs | known, training=False)[:, 0]))
         return np.concatenate(found)

@@ -56,7 +56,8 @@ def learn(
     tf.config.experimental.enable_op_determinism()
     recipe = problem.recipe.history
     scale = Scale.fit(log.weights)
-    examples = Examples(log, problem.items, recipe.length, scale, problem.in_order, kernels.cut)
+    with_ages = recipe.reads_events and recipe.gaps is True
+    examples = Examples(log, problem.items, recipe.length, scale, problem.in_order, kernels.cut, with_ages)
     if not len(examples.events):
         raise TrainingError(
             "There is nothing to learn from: nobody in the log did two different things. Train on the "

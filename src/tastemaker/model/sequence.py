@@ -11,6 +11,7 @@ import keras
 from keras import layers, ops
 
 from tastemaker.features.schema import Encoded
+from tastemaker.model.gaps import HideTimes, SinceBefore
 from tastemaker.model.history import AppendOne, BagOfRows, feature_inputs, register
 
 NOT_SEEN = -1e9
@@ -245,11 +246,12 @@ class SequenceTower:
         slow, width: of its low-pass filters.
         before: whether blocks normalise before or after.
         dropout: of the input and in the blocks.
+        gaps: whether it hears how long after the one before it each event was.
         user: features of users, or None.
 
     Attributes:
-        model: history (B, T, D), present, value (B, T) [, user features] → (B, T, D); what training calls,
-            with T as long as the batch needs.
+        model: history (B, T, D), present, value [, age] (B, T) [, user features] → (B, T, D); what training
+            calls, with T as long as the batch needs.
         whole: the same → (B, D + 1), the query after the newest event alone, what serving calls. The history
             comes in as vectors, not rows, so that an item that is newer than the model can stand in it; the
             last number, 1, meets the item's bias.
@@ -267,9 +269,11 @@ class SequenceTower:
         width: int,
         before: bool,
         dropout: float,
+        gaps: bool = False,
         user: Encoded | None,
     ) -> None:
-        self.length, self.dim, self.user = length, dim, user
+        self.length, self.dim, self.gaps, self.user = length, dim, gaps, user
+        self._hide, self._pause = HideTimes(name="hide_times"), SinceBefore(name="since_before")
         self._entry = Strengths(dropout, norm=not before, name="strengths")
         self._blocks: list[Any]
         if encoder == "gru":
@@ -296,7 +300,11 @@ class SequenceTower:
             "present": keras.Input((length,), name="present"),
             "value": keras.Input((length,), name="value"),
         } | ({} if self.user is None else feature_inputs(self.user, "user_"))
-        x = self._entry(inputs["history"], inputs["value"])
+        x = inputs["history"]
+        if self.gaps:
+            inputs["age"] = keras.Input((length,), name="age")
+            x = self._pause(x, self._hide(inputs["age"]))
+        x = self._entry(x, inputs["value"])
         for block in self._blocks:
             x = block(x, inputs["present"])
         if self._last is not None:

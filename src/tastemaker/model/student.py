@@ -130,8 +130,7 @@ class Student:
         is_new = self.model.items.known == 0  # what nobody has touched is no negative
         each = min(HARD_EACH, self.problem.items)
         for part in in_blocks(HARD_QUERIES, self.problem.items):
-            window = Window(batch.history.rows[part], batch.history.values[part])
-            scores = self._ask(inputs, window, people[part]) @ answers.T
+            scores = self._ask(inputs, batch.history.part(part), people[part]) @ answers.T
             scores[:, is_new] = -np.inf
             for query, user in enumerate(batch.users[part]):
                 scores[query, self.log.of(int(user))] = -np.inf
@@ -208,6 +207,7 @@ def _way_in(problem: Problem) -> tuple[QueryTower | SequenceTower, Entry]:
             width=recipe.slow_width,
             before=recipe.norm == "before",
             dropout=recipe.dropout,
+            gaps=recipe.gaps is True,
             user=problem.user_features,
         )
         return sequences, SequenceEntry(sequences)

@@ -28,6 +28,7 @@ class Work(NamedTuple):
         in a history, among `past`.
     past: distinct rows of the histories, or None where they are among the items.
     values: (S, T) float32 strengths.
+    ages: (S, T) float32 as in `Window`, or None.
     users: (S,) rows of the user features.
     after: (B,) int32 the event, s × T + t, that each example comes after; None where each has a history of
         its own, S being B, or `own_starts` says which.
@@ -43,6 +44,7 @@ class Work(NamedTuple):
     places: Rows
     past: Rows | None
     values: Floats
+    ages: Floats | None
     users: Rows
     after: Rows | None
     columns: Rows
@@ -101,6 +103,7 @@ class Bench:
             places=kernels.placed(rows, self._past),
             past=past,
             values=batch.history.values,
+            ages=batch.history.ages,
             users=users,
             after=batch.after,
             columns=self._place[labels],

@@ -33,6 +33,7 @@ def settled(recipe: Recipe, log: Interactions) -> Recipe:
         return recipe
     if "encoder" not in named:
         history = history.model_copy(update={"encoder": _encoder(log, in_order(log, recipe))})
+    history = history.model_copy(update={"gaps": _gaps(recipe, history.reads_events, log)})
     by_person = not in_order(log, recipe) and recipe.loss.is_softmax
     if history.reads_events or by_person:
         chosen = _for_sequences(log) if history.reads_events else _for_sets(log)
@@ -56,6 +57,23 @@ def note(recipe: Recipe) -> str:
 def in_order(log: Interactions, recipe: Recipe) -> bool:
     """Whether a history is what came before, or all that is beside."""
     return log.is_ordered if recipe.history.order == "auto" else recipe.history.order == "time"
+
+
+def _gaps(recipe: Recipe, reads_events: bool, log: Interactions) -> bool:
+    """Off where the recipe doesn't ask for them: they don't pay (benchmarks/results/ablation.jsonl)."""
+    if recipe.history.gaps is not True:
+        return False
+    if not log.is_clock:
+        raise RecipeError(
+            "history.gaps=true needs to know when events were, and this log has no timestamps of one clock: "
+            "leave it out."
+        )
+    if not reads_events:
+        raise RecipeError(
+            "history.gaps=true needs an encoder that reads events, and a log of this size gets sums: "
+            "add history.encoder=transformer, or leave it out."
+        )
+    return True
 
 
 def _encoder(log: Interactions, is_ordered: bool) -> str:
