@@ -165,7 +165,7 @@ SMALL = {
 }
 
 
-def found(gaps: bool, epochs: int = 12) -> tuple[float, float, Learned]:
+def found(gaps: bool, epochs: int = 8) -> tuple[float, float, Learned]:
     """How often the next item stands first, with the times of the history and without them."""
     recipe = Recipe.of({"history": {**SMALL, "gaps": gaps}})
     task = Problem(ITEMS, None, None, np.full(len(PEOPLE), -1, np.int32), True, recipe)

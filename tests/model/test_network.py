@@ -103,7 +103,7 @@ def prefixes(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
 def plain_loss(made: Network, work: Work, batch: Batch, vectors, bias, past=None):
     """The whole model in TensorFlow's own operations."""
     recipe = made.recipe
-    rows, values = batch.history if batch.after is None else prefixes(batch)
+    rows, values = batch.history[:2] if batch.after is None else prefixes(batch)
     present, values = tf.constant(rows >= 0, tf.float32), tf.constant(values)
     gathered = tf.gather(vectors if past is None else past, np.maximum(rows, 0)) * present[:, :, None]
     user = {}
