@@ -53,6 +53,8 @@ def main() -> None:
     asked = words.parse_args()
     console = Console(width=110)
     chosen = {name: ROWS[name] for name in asked.only} | dict(asked.own)
+    if not chosen:
+        words.error("there is nothing to train: name a row after --only, or give one with --row")
     for name in asked.data_sets:
         rows = [
             measured(name, row, settings, seed, asked, console)
