@@ -99,7 +99,7 @@ class World(NamedTuple):
 
     Attributes:
         catalogue: as it is trained on.
-        kin: what training may know of kinship; None for all.
+        families: what training may know of kinship; None for all.
         franchises: labels of those that are held out.
         natives: (Q,) rows whose native halves are.
         queries: (Q) those halves, nothing else.
@@ -108,7 +108,7 @@ class World(NamedTuple):
     """
 
     catalogue: Catalogue
-    kin: content.Kin | None
+    families: content.Families | None
     franchises: Labels
     natives: Labels
     queries: Catalogue
@@ -129,7 +129,7 @@ def world(catalogue: Catalogue, draw: int | None) -> World:
     halves = [english(title) for title in titles]
     series, franchises = groups(titles)
     is_bilingual = np.array([bool(native(title)) for title in titles])
-    natives, strangers, kin = series[:0], franchises[:0], None
+    natives, strangers, families = series[:0], franchises[:0], None
     if draw is not None:
         natives = np.flatnonzero(is_bilingual & np.isin(series, held_out(series[is_bilingual], draw)))
         strangers = held_out(franchises[_has_others(series, franchises)], draw)
@@ -138,8 +138,10 @@ def world(catalogue: Catalogue, draw: int | None) -> World:
         trained[row] = halves[row]
     if draw is not None:
         alone = [f" {row}" if is_new else "" for row, is_new in enumerate(np.isin(franchises, strangers))]
-        known = content.Kin.of(trained)
-        kin = content.Kin(*([key + own for key, own in zip(keys, alone, strict=True)] for keys in known))
+        known = content.Families.of(trained)
+        families = content.Families(
+            *([key + own for key, own in zip(keys, alone, strict=True)] for keys in known)
+        )
     column = catalogue.title_column
     assert column
 
@@ -149,7 +151,7 @@ def world(catalogue: Catalogue, draw: int | None) -> World:
 
     return World(
         of(trained, bare=False),
-        kin,
+        families,
         strangers,
         natives,
         of([native(titles[row]) for row in natives], bare=True),
@@ -284,7 +286,7 @@ def contestants(
     )
 
     started = time.perf_counter()
-    model = content.train(world.catalogue, encoder, recipe.content, seed, report, world.kin)
+    model = content.train(world.catalogue, encoder, recipe.content, seed, report, world.families)
     vectors = model.vectors
     seconds = time.perf_counter() - started
     yield Contestant("tower", lambda rows: vectors[rows] @ vectors.T, lambda: by_tower(model.tower), seconds)
@@ -305,7 +307,7 @@ def contestants(
         seconds + text_seconds,
     )
 
-    if world.kin is None:
+    if world.families is None:
         started = time.perf_counter()
         theirs = seed_content.train(world.catalogue, seed, report)
         yield Contestant(

@@ -14,7 +14,7 @@ keras = pytest.importorskip("keras")
 
 from tastemaker.model.content import (  # noqa: E402
     ContentModel,
-    Kin,
+    Families,
     Views,
     content_tower,
     embed,
@@ -165,7 +165,9 @@ def test_kin_that_is_not_told_is_neither_shown_nor_spared():
     titles = ["Dark: Season 1", "Dark: Season 2", "Roma"]
     catalogue = Catalogue(pl.DataFrame({"title": titles}), (Column(name="title", role=Role.TITLE),))
     nothing = ContentRecipe(drop_words=0, drop_ngrams=0, drop_fields=0)
-    alone = Views(catalogue, Encoder.fit(catalogue, FeatureRecipe()), nothing, Kin(list("abc"), list("abc")))
+    alone = Views(
+        catalogue, Encoder.fit(catalogue, FeatureRecipe()), nothing, Families(list("abc"), list("abc"))
+    )
     rng = np.random.default_rng(0)
     pairs = [alone.pairs(np.arange(2), rng) for _ in range(50)]
     assert {frozenset(seen(pair, 2)) for pair in pairs} == {frozenset(bag_of(alone, 0))}

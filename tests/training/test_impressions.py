@@ -146,16 +146,16 @@ def test_what_was_passed_over_is_pushed_down(tastemaker, world, tmp_path):
 @pytest.mark.slow
 def test_the_trial_and_the_refit_are_each_given_what_they_may_know(world, monkeypatch):
     pytest.importorskip("tensorflow")
-    from tastemaker.training import histories
+    from tastemaker.training.fitted import Fitted
 
     given = {}
-    learn = histories._Study.learn
+    learn = Fitted.learn
 
-    def spied(self, log, epochs, stage, *rest):
-        given[stage] = (self.problem.impressions, log)
-        return learn(self, log, epochs, stage, *rest)
+    def spied(self, epochs, stage, *rest):
+        given[stage] = (self.problem.impressions, self.part)
+        return learn(self, epochs, stage, *rest)
 
-    monkeypatch.setattr(histories._Study, "learn", spied)
+    monkeypatch.setattr(Fitted, "learn", spied)
     data = tm.read(interactions=world["log"], impressions=world["shown"])
     tm.train(data, tm.Recipe.read(None, [*KNOBS, "history.epochs=1"]))
     log, shown = data.interactions, data.impressions

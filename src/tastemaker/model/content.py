@@ -113,7 +113,7 @@ def embed(tower: keras.Model, encoded: Encoded) -> Floats:
     return vectors
 
 
-class Kin(NamedTuple):
+class Families(NamedTuple):
     """Which rows may stand for one another in training, and are no rivals.
 
     Attributes:
@@ -125,7 +125,7 @@ class Kin(NamedTuple):
     franchise: Sequence[str]
 
     @classmethod
-    def of(cls, titles: Sequence[str]) -> "Kin":
+    def of(cls, titles: Sequence[str]) -> "Families":
         return cls([series_key(title) for title in titles], [franchise_key(title) for title in titles])
 
 
@@ -148,11 +148,11 @@ class Views:
     """
 
     def __init__(
-        self, catalogue: Catalogue, encoder: Encoder, recipe: ContentRecipe, kin: Kin | None = None
+        self, catalogue: Catalogue, encoder: Encoder, recipe: ContentRecipe, families: Families | None = None
     ) -> None:
         self.encoded = encoder.encode(catalogue)
         titles = catalogue.titles if catalogue.title_column else [str(row) for row in range(catalogue.size)]
-        series, franchise = kin or Kin.of(titles)
+        series, franchise = families or Families.of(titles)
         self.series, self.franchise = _Groups(series), _Groups(franchise)
         native = [native_half(title) for title in titles]
         self.is_bilingual = np.array([half is not None for half in native])
@@ -341,12 +341,12 @@ def train(
     recipe: ContentRecipe,
     seed: int,
     report: Report = silent,
-    kin: Kin | None = None,
+    families: Families | None = None,
 ) -> ContentModel:
     """Train the item tower on `catalogue`, which `encoder` was fitted on. A seed repeats the vectors.
 
     Args:
-        kin: what belongs together; None reads it off the titles.
+        families: what belongs together; None reads it off the titles.
 
     Raises: TrainingError when the catalogue has nothing to tell things apart by.
     """
@@ -356,7 +356,7 @@ def train(
         )
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    views = Views(catalogue, encoder, recipe, kin)
+    views = Views(catalogue, encoder, recipe, families)
     tower = content_tower(views.encoded, recipe.dim)
     model = Contrast(tower, views.encoded, recipe)
     steps = -(-catalogue.size // recipe.batch_size) * recipe.epochs

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,22 +17,15 @@ from tastemaker.evaluation.baselines import Baseline
 from tastemaker.evaluation.exam import asked
 from tastemaker.evaluation.judge import mark
 from tastemaker.evaluation.report import Report as ExamReport
-from tastemaker.features.encode import Encoder
-from tastemaker.features.kin import Kin
-from tastemaker.features.schema import Encoded
-from tastemaker.features.users import encode_users
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
-from tastemaker.training.impressions import passed_over
+from tastemaker.training.fitted import Fitted
 from tastemaker.training.newcomers import Newcomers, settle
 from tastemaker.training.pairing import Kind, Pairing
 from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
 from tastemaker.training.settings import in_order
-
-if TYPE_CHECKING:
-    from tastemaker.model.problem import Learned
 
 Users = npt.NDArray[np.int32]
 
@@ -46,8 +39,8 @@ def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Repor
     tried = attempt(data, log, recipe, report, trail)
     # Where nobody has enough events to be asked: half of the most, with nothing to stop by.
     epochs = max(1, recipe.history.epochs // 2) if tried.epochs is None else tried.epochs
-    study = _study(data, log, log, recipe)
-    final = study.learn(log, epochs, "refit on everything", report, trail)
+    fitted = Fitted.of(data, log, log, recipe)
+    final = fitted.learn(epochs, "refit on everything", report, trail)
     training = {
         "epochs": final.epochs,
         "examples": final.examples,
@@ -56,7 +49,7 @@ def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Repor
         "exam": tried.why,
     }
     return replace(
-        study.parts(final, log, tried.pairing, tried.newcomers),
+        fitted.parts(final, tried.pairing, tried.newcomers),
         evaluation=tried.evaluation,
         training=training,
     )
@@ -227,9 +220,9 @@ def _trial(
             watch(score)
         return score
 
-    study = _study(data, log, fold.train, recipe)
-    learned = study.learn(fold.train, recipe.history.epochs, "training", report, trail, validate)
-    alone = study.parts(learned, fold.train)
+    fitted = Fitted.of(data, log, fold.train, recipe)
+    learned = fitted.learn(recipe.history.epochs, "training", report, trail, validate)
+    alone = fitted.parts(learned)
     pairing = choose_pairing(
         Recommender(bundle(data, recipe, alone, histories=fold.train)),
         fold.train,
@@ -240,14 +233,11 @@ def _trial(
         recipe.history.pair_weight,
         recipe.history.pair_ridge,
     )
-    newcomers = None
-    if study.kin is not None and len(study.kin.new):
-        known = Recommender(
-            bundle(data, recipe, study.parts(learned, fold.train, pairing), histories=fold.train)
-        )
-        rng = np.random.default_rng(recipe.seed)
-        newcomers = settle(known, study.kin, fold.history, users, rng)
-    parts = study.parts(learned, fold.train, pairing, newcomers)
+    parts, newcomers = fitted.parts(learned, pairing), None
+    if fitted.kin is not None and len(fitted.kin.new):
+        known = Recommender(bundle(data, recipe, parts, histories=fold.train))
+        newcomers = settle(known, fitted.kin, fold.history, users, np.random.default_rng(recipe.seed))
+        parts = fitted.with_new(parts, newcomers)
     return _Trial(parts, learned.epochs, pairing, newcomers)
 
 
@@ -257,91 +247,3 @@ def _kind_of_pairs(log: Interactions, recipe: Recipe) -> Kind:
     if recipe.history.pairs == "auto":
         return "following" if in_order(log, recipe) else "even_ease"
     return recipe.history.pairs
-
-
-@dataclass(frozen=True)
-class _Study:
-    """One part of the log with the features fitted on it.
-
-    Attributes:
-        kin: of the items by what is known of them, or None where nothing is.
-    """
-
-    problem: Any
-    encoders: dict[str, Any]
-    kin: Kin | None
-
-    def learn(
-        self,
-        log: Interactions,
-        epochs: int,
-        stage: str,
-        report: Report,
-        trail: Trail,
-        validate: Any = None,
-    ) -> "Learned":
-        from tastemaker.model.learn import learn
-
-        return learn(self.problem, log, epochs, stage=stage, report=report, validate=validate, trail=trail)
-
-    def parts(
-        self,
-        learned: "Learned",
-        log: Interactions,
-        pairing: Pairing | None = None,
-        newcomers: Newcomers | None = None,
-    ) -> Parts:
-        arrays = learned.arrays
-        pairs = None if pairing is None else pairing.count(log, self.problem.items)
-        if newcomers is not None and self.kin is not None and len(self.kin.new):
-            arrays = newcomers.arrays(self.kin, arrays)
-            pairs = None if pairs is None else newcomers.pairs(self.kin, pairs)
-        return Parts(
-            kind="history",
-            arrays=arrays,
-            encoders=self.encoders,
-            length=self.problem.length,
-            towers=learned.towers,
-            originals=learned.originals,
-            scale=learned.scale,
-            pairs=pairs,
-            pair_weight=0.0 if pairing is None else pairing.weight,
-        )
-
-
-def _study(data: Dataset, log: Interactions, part: Interactions, recipe: Recipe) -> _Study:
-    from tastemaker.model.problem import Problem
-
-    encoders: dict[str, Any] = {}
-    item_features = user_features = None
-    user_rows = np.full(log.user_count, PAD, np.int32)
-    if recipe.history.item_features:
-        # What tells kin by name is for a catalogue alone.
-        features = recipe.features.model_copy(update={"names": False, "sounds": False})
-        encoder = Encoder.fit(data.items, features, rows=np.unique(part.rows))
-        # N-grams multiply the cost of every step by ten; a name's words say nearly as much here.
-        item_features = _seen(encoder.encode(data.items).without("/ngrams"))
-        encoders["items"] = encoder.as_json()
-    if data.users is not None:
-        active = data.users.rows([part.user_ids[user] for user in np.unique(part.users)])
-        encoder = Encoder.fit(data.users, recipe.features, rows=active[active != PAD])
-        user_features = _seen(encode_users(encoder, data.users))
-        user_rows = data.users.rows(log.user_ids)
-        encoders["users"] = encoder.as_json()
-    problem = Problem(
-        items=data.items.size,
-        item_features=item_features,
-        user_features=user_features,
-        user_rows=user_rows,
-        in_order=in_order(log, recipe),
-        recipe=recipe,
-        impressions=None if data.impressions is None else passed_over(data.impressions, log, part),
-    )
-    kin = None
-    if item_features is not None and item_features.fields and recipe.preset == "default":
-        kin = Kin(item_features, part.counts(data.items.size))
-    return _Study(problem, encoders, kin)
-
-
-def _seen(encoded: Encoded) -> Encoded | None:
-    return None if encoded.is_empty else encoded

@@ -1,0 +1,112 @@
+"""One part of a log with the features fitted on it: what learns from it, and what comes of that."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tastemaker.data import Dataset
+from tastemaker.data.catalogue import PAD
+from tastemaker.data.interactions import Interactions
+from tastemaker.features.encode import Encoder
+from tastemaker.features.kin import Kin
+from tastemaker.features.schema import Encoded
+from tastemaker.features.users import encode_users
+from tastemaker.progress import Report, Trail
+from tastemaker.recipe import Recipe
+from tastemaker.training.impressions import passed_over
+from tastemaker.training.newcomers import Newcomers
+from tastemaker.training.pairing import Pairing
+from tastemaker.training.parts import Parts
+from tastemaker.training.settings import in_order
+
+if TYPE_CHECKING:
+    from tastemaker.model.problem import Learned
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What is learnt from.
+
+    Attributes:
+        part: of the log.
+        problem: a `model.problem.Problem`.
+        encoders: as a bundle keeps them.
+        kin: of the items by what is known of them, or None where nothing is.
+    """
+
+    part: Interactions
+    problem: Any
+    encoders: dict[str, Any]
+    kin: Kin | None
+
+    @classmethod
+    def of(cls, data: Dataset, log: Interactions, part: Interactions, recipe: Recipe) -> "Fitted":
+        """Fit features on `part` of `log`, which says who there is at all."""
+        from tastemaker.model.problem import Problem
+
+        encoders: dict[str, Any] = {}
+        item_features = user_features = None
+        user_rows = np.full(log.user_count, PAD, np.int32)
+        if recipe.history.item_features:
+            # What tells kin by name is for a catalogue alone.
+            features = recipe.features.model_copy(update={"names": False, "sounds": False})
+            encoder = Encoder.fit(data.items, features, rows=np.unique(part.rows))
+            # N-grams multiply the cost of every step by ten; a name's words say nearly as much here.
+            item_features = _seen(encoder.encode(data.items).without("/ngrams"))
+            encoders["items"] = encoder.as_json()
+        if data.users is not None:
+            active = data.users.rows([part.user_ids[user] for user in np.unique(part.users)])
+            encoder = Encoder.fit(data.users, recipe.features, rows=active[active != PAD])
+            user_features = _seen(encode_users(encoder, data.users))
+            user_rows = data.users.rows(log.user_ids)
+            encoders["users"] = encoder.as_json()
+        problem = Problem(
+            items=data.items.size,
+            item_features=item_features,
+            user_features=user_features,
+            user_rows=user_rows,
+            in_order=in_order(log, recipe),
+            recipe=recipe,
+            impressions=None if data.impressions is None else passed_over(data.impressions, log, part),
+        )
+        kin = None
+        if item_features is not None and item_features.fields and recipe.preset == "default":
+            kin = Kin(item_features, part.counts(data.items.size))
+        return cls(part, problem, encoders, kin)
+
+    def learn(self, epochs: int, stage: str, report: Report, trail: Trail, validate: Any = None) -> "Learned":
+        """Train for `epochs` at most; `validate` as `model.learn` takes it."""
+        from tastemaker.model.learn import learn
+
+        return learn(
+            self.problem, self.part, epochs, stage=stage, report=report, validate=validate, trail=trail
+        )
+
+    def parts(
+        self, learned: "Learned", pairing: Pairing | None = None, newcomers: Newcomers | None = None
+    ) -> Parts:
+        """What a bundle is made of: the network, counted pairs, and what nobody has touched foretold."""
+        parts = Parts(
+            kind="history",
+            arrays=learned.arrays,
+            encoders=self.encoders,
+            length=self.problem.length,
+            towers=learned.towers,
+            originals=learned.originals,
+            scale=learned.scale,
+            pairs=None if pairing is None else pairing.count(self.part, self.problem.items),
+            pair_weight=0.0 if pairing is None else pairing.weight,
+        )
+        return parts if newcomers is None else self.with_new(parts, newcomers)
+
+    def with_new(self, parts: Parts, newcomers: Newcomers) -> Parts:
+        """The same with the items foretold that nobody has touched."""
+        if self.kin is None or not len(self.kin.new):
+            return parts
+        pairs = None if parts.pairs is None else newcomers.pairs(self.kin, parts.pairs)
+        return replace(parts, arrays=newcomers.arrays(self.kin, parts.arrays), pairs=pairs)
+
+
+def _seen(encoded: Encoded) -> Encoded | None:
+    return None if encoded.is_empty else encoded
