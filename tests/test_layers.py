@@ -93,5 +93,5 @@ def test_every_part_has_a_place():
 
 
 def test_the_reader_of_imports_sees_lazy_ones_and_not_those_for_types():
-    assert "tastemaker.model.learn" in set(imports("training/histories.py"))
+    assert "tastemaker.model.learn" in set(imports("training/fitted.py"))
     assert "tastemaker.recommend" not in set(imports("explain.py"))
