@@ -44,7 +44,7 @@ DATA_SETS = [SMALL, *(name for name, protocol in PROTOCOLS.items() if not protoc
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data_sets", nargs="*", choices=DATA_SETS, default=["ml-100k"])
+    words.add_argument("data_sets", nargs="*", type=data_set, help=", ".join(DATA_SETS))
     words.add_argument("--only", nargs="*", choices=ROWS, default=list(ROWS), help="of the rows known here")
     words.add_argument("--row", dest="own", action="append", type=own_row, default=[], help="NAME: a.b=c …")
     words.add_argument("--seeds", type=int, nargs="+", default=[1])
@@ -55,7 +55,7 @@ def main() -> None:
     chosen = {name: ROWS[name] for name in asked.only} | dict(asked.own)
     if not chosen:
         words.error("there is nothing to train: name a row after --only, or give one with --row")
-    for name in asked.data_sets:
+    for name in asked.data_sets or ["ml-100k"]:
         rows = [
             measured(name, row, settings, seed, asked, console)
             for seed in asked.seeds
@@ -64,10 +64,17 @@ def main() -> None:
         console.print(table(name, rows))
 
 
+def data_set(text: str) -> str:
+    """One that is known here; argparse's own `choices` refuse the empty list."""
+    if text not in DATA_SETS:
+        raise argparse.ArgumentTypeError(f"'{text}' is none of {', '.join(DATA_SETS)}")
+    return text
+
+
 def own_row(text: str) -> tuple[str, tuple[str, ...]]:
     """`NAME: a.b=c d.e=f` as a row."""
     name, _, settings = text.partition(":")
-    if not name.strip() or not all("=" in setting for setting in settings.split()):
+    if not name.strip() or not settings.strip() or not all("=" in setting for setting in settings.split()):
         raise argparse.ArgumentTypeError(f"'{text}' isn't like 'wider: history.dim=256 history.heads=4'")
     return name.strip(), tuple(settings.split())
 
