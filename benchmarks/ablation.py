@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.quality import DATA, PROTOCOLS, Protocol, teller
-from benchmarks.rows import record
+from benchmarks.rows import one_of, record
 from tastemaker.data import read
 from tastemaker.data.sources import convert
 from tastemaker.recipe import Recipe
@@ -44,7 +44,7 @@ DATA_SETS = [SMALL, *(name for name, protocol in PROTOCOLS.items() if not protoc
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data_sets", nargs="*", type=data_set, help=", ".join(DATA_SETS))
+    words.add_argument("data_sets", nargs="*", type=one_of(DATA_SETS), help=", ".join(DATA_SETS))
     words.add_argument("--only", nargs="*", choices=ROWS, default=list(ROWS), help="of the rows known here")
     words.add_argument("--row", dest="own", action="append", type=own_row, default=[], help="NAME: a.b=c …")
     words.add_argument("--seeds", type=int, nargs="+", default=[1])
@@ -62,13 +62,6 @@ def main() -> None:
             for row, settings in chosen.items()
         ]
         console.print(table(name, rows))
-
-
-def data_set(text: str) -> str:
-    """One that is known here; argparse's own `choices` refuse the empty list."""
-    if text not in DATA_SETS:
-        raise argparse.ArgumentTypeError(f"'{text}' is none of {', '.join(DATA_SETS)}")
-    return text
 
 
 def own_row(text: str) -> tuple[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import sparse
 
-from benchmarks.rows import record
+from benchmarks.rows import one_of, record
 from tastemaker.data import Dataset, read
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
@@ -54,13 +54,13 @@ Scores = Callable[[Interactions, Users], Floats]
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("sets", nargs="*", choices=FORMATS, default=list(FORMATS))
+    words.add_argument("sets", nargs="*", type=one_of(FORMATS), help=", ".join(FORMATS))
     words.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     words.add_argument("--set", dest="settings", action="append", default=[])
     words.add_argument("--data", type=Path, default=DATA)
     words.add_argument("--validation", action="store_true", help="other draws, for choosing; nothing is kept")
     asked_for = words.parse_args()
-    for name in asked_for.sets:
+    for name in asked_for.sets or FORMATS:
         rows = [row for seed in asked_for.seeds for row in measured(name, seed, asked_for)]
         Console(width=130).print(table(name, rows))
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.quality import DATA, PROTOCOLS, teller
-from benchmarks.rows import record
+from benchmarks.rows import one_of, record
 from tastemaker.data import read
 from tastemaker.data.sources import convert
 from tastemaker.data.split import Fold, leave_one_out
@@ -24,6 +24,7 @@ from tastemaker.recipe import Recipe
 from tastemaker.training.histories import attempt
 from tastemaker.training.settings import note, settled
 
+WITH_ITEMS = ("ml-100k", "beauty", "sports", "ml-1m")
 KINDS = {
     "hybrid": (True, ()),
     "ids": (False, ()),
@@ -33,13 +34,13 @@ KINDS = {
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("protocols", nargs="*", choices=["ml-100k", "beauty", "sports", "ml-1m"])
+    words.add_argument("protocols", nargs="*", type=one_of(WITH_ITEMS), help=", ".join(WITH_ITEMS))
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--set", dest="settings", action="append", default=[])
     words.add_argument("--data", type=Path, default=DATA)
     asked = words.parse_args()
     console = Console(width=110)
-    for name in asked.protocols or ["ml-100k", "beauty"]:
+    for name in asked.protocols or WITH_ITEMS[:2]:
         console.print(table(name, measured(name, asked, console)))
 
 

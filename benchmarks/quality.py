@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.baselines import plain
-from benchmarks.rows import record
+from benchmarks.rows import one_of, record
 from tastemaker.data import Dataset, read
 from tastemaker.data.read import read_log
 from tastemaker.data.sources import Frames, convert
@@ -90,13 +90,13 @@ RIDGES = (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0)
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("protocols", nargs="*", choices=PROTOCOLS, default=list(PROTOCOLS))
+    words.add_argument("protocols", nargs="*", type=one_of(PROTOCOLS), help=", ".join(PROTOCOLS))
     words.add_argument("--seeds", type=int, nargs="+", default=[1])
     words.add_argument("--set", dest="settings", action="append", default=[])
     words.add_argument("--data", type=Path, default=DATA)
     asked = words.parse_args()
     console = Console(width=110)
-    for name in asked.protocols:
+    for name in asked.protocols or PROTOCOLS:
         rows = [row for seed in asked.seeds for row in measured(name, seed, asked, console)]
         console.print(table(name, rows))
 

@@ -4,10 +4,12 @@ Every row carries what repeats it: the commit, the kind of machine, threads and 
 carries what doesn't: host names and absolute paths.
 """
 
+import argparse
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +18,17 @@ from typing import Any
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def one_of(names: Collection[str]) -> Callable[[str], str]:
+    """A `type` for argparse: `choices` won't do where any number of them may be named, none of them too."""
+
+    def check(word: str) -> str:
+        if word not in names:
+            raise argparse.ArgumentTypeError(f"'{word}' is none of {', '.join(names)}")
+        return word
+
+    return check
 
 
 def record(name: str, **values: Any) -> dict[str, Any]:
