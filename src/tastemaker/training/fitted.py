@@ -71,7 +71,7 @@ class Fitted:
             impressions=None if data.impressions is None else passed_over(data.impressions, log, part),
         )
         kin = None
-        if item_features is not None and item_features.fields and recipe.preset == "default":
+        if item_features is not None and recipe.preset == "default":
             kin = Kin(item_features, part.counts(data.items.size))
         return cls(part, problem, encoders, kin)
 
