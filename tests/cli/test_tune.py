@@ -1,5 +1,6 @@
 """`tastemaker tune` as people call it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from tastemaker.cli.tune import interrupts
 from tastemaker.recipe import Recipe
 
 pytest.importorskip("optuna")
@@ -101,10 +103,35 @@ def best_of(lines):
     return [max(values[: end + 1]) for end in range(len(values))]
 
 
+def test_a_ctrl_c_that_was_swallowed_is_heard_at_the_next_look():
+    before = signal.getsignal(signal.SIGINT)
+    with interrupts() as look:
+        look()
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        with pytest.raises(KeyboardInterrupt):
+            look()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 @pytest.mark.slow
 def test_after_a_ctrl_c_what_has_ended_is_kept(log, tmp_path):
     out = tmp_path / "tuned"
-    command = [sys.executable, "-m", "tastemaker", "tune", *log, *QUICK, "--trials", "50", "--out", out]
+    long = ["--set", "history.epochs=60", "--set", "history.patience=60"]  # so that it meets a trial
+    command = [
+        sys.executable,
+        "-m",
+        "tastemaker",
+        "tune",
+        *log,
+        *QUICK,
+        *long,
+        "--trials",
+        "50",
+        "--out",
+        out,
+    ]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and not (out / "recipe.toml").exists():

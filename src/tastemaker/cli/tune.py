@@ -1,7 +1,12 @@
 """`tastemaker tune`: better settings for these data, found on the validation part."""
 
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +14,7 @@ import typer
 from tastemaker.cli import options
 
 if TYPE_CHECKING:
+    from tastemaker.progress import Progress
     from tastemaker.training.tuning import Trial, Tuning
 
 SHOWN = 5
@@ -17,6 +23,34 @@ SHOWN = 5
 
 class Interrupted(Exception):
     """A Ctrl-C that something outlived; says what."""
+
+
+@contextmanager
+def interrupts() -> Iterator[Callable[[], None]]:
+    """What is given raises KeyboardInterrupt when there was a Ctrl-C that hasn't come through.
+
+    Python drops an exception that is raised where nobody can catch it, in a callback from C or while
+    garbage is collected; of hours of trials that are many moments.
+    """
+    came = False
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        raise KeyboardInterrupt
+
+    def look() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # which alone hears of signals
+        yield look
+        return
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield look
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def tune(
@@ -66,11 +100,16 @@ def tune(
         nonlocal done
         done += 1
         print(_line(trial), file=sys.stderr, flush=True)
+        look()
+
+    def heed(progress: "Progress") -> None:
+        look()
+        report(progress)
 
     # Lines about the inside of a trial would drown those about trials: only a bar shows it.
     bar = progress() if sys.stderr.isatty() else nullcontext(silent)
     try:
-        with bar as report:
+        with bar as report, interrupts() as look:
             tuning = search(
                 data,
                 chosen,
@@ -78,7 +117,7 @@ def tune(
                 out=out,
                 space=space,
                 timeout=timeout,
-                report=report,
+                report=heed,
                 tell=tell,
                 made_by=shlex.join(["tastemaker", *sys.argv[1:]]),
             )
