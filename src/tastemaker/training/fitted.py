@@ -32,7 +32,7 @@ class Fitted:
         part: of the log.
         problem: a `model.problem.Problem`.
         encoders: as a bundle keeps them.
-        kin: of the items by what is known of them, or None where nothing is.
+        kin: of the items by what is known of them; None where nothing is, and where no item is new.
     """
 
     part: Interactions
@@ -70,9 +70,9 @@ class Fitted:
             recipe=recipe,
             impressions=None if data.impressions is None else passed_over(data.impressions, log, part),
         )
-        kin = None
-        if item_features is not None and recipe.preset == "default":
-            kin = Kin(item_features, part.counts(data.items.size))
+        kin, counts = None, part.counts(data.items.size)
+        if item_features is not None and recipe.preset == "default" and not counts.all():
+            kin = Kin(item_features, counts)
         return cls(part, problem, encoders, kin)
 
     def learn(self, epochs: int, stage: str, report: Report, trail: Trail, validate: Any = None) -> "Learned":
@@ -102,7 +102,7 @@ class Fitted:
 
     def with_new(self, parts: Parts, newcomers: Newcomers) -> Parts:
         """The same with the items foretold that nobody has touched."""
-        if self.kin is None or not len(self.kin.new):
+        if self.kin is None:
             return parts
         pairs = None if parts.pairs is None else newcomers.pairs(self.kin, parts.pairs)
         return replace(parts, arrays=newcomers.arrays(self.kin, parts.arrays), pairs=pairs)

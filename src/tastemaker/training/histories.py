@@ -234,7 +234,7 @@ def _trial(
         recipe.history.pair_ridge,
     )
     parts, newcomers = fitted.parts(learned, pairing), None
-    if fitted.kin is not None and len(fitted.kin.new):
+    if fitted.kin is not None:
         known = Recommender(bundle(data, recipe, parts, histories=fold.train))
         newcomers = settle(known, fitted.kin, fold.history, users, np.random.default_rng(recipe.seed))
         parts = fitted.with_new(parts, newcomers)
