@@ -144,9 +144,9 @@ def hold_out_of_some(log: Interactions, rng: np.random.Generator) -> Fold:
 
 def scored(recommender: Recommender) -> Scores:
     def scores(history: Interactions, users: Users) -> Floats:
-        window = recommender.window(history, users)
+        window = recommender.nearest.window(history, users)
         everything = np.arange(recommender.catalogue.size, dtype=np.int32)
-        return recommender.score(window, [history.user_ids[user] for user in users], everything)
+        return recommender.nearest.scores(window, [history.user_ids[user] for user in users], everything)
 
     return scores
 

@@ -9,8 +9,8 @@ learn from the same part in the same run; what papers report is cited beside.
 train; epochs, ridges and weights chosen on valid; every item ranked less those of train, so that those of
 valid stand in the lists as wrong answers.
 
-`--refit`: one row more, of what `train` would serve: weights from all but the last event, for as many epochs and
-with the pairs that the strict training chose. Not what papers report.
+`--refit`: one row more, of what `train` would serve: weights from all but the last event, for as many epochs
+and with the pairs that the strict training chose. Not what papers report.
 """
 
 import argparse
@@ -165,7 +165,8 @@ def measured(name: str, seed: int, asked: argparse.Namespace, console: Console) 
 def refitted(data: Dataset, recipe: Recipe, tried: Attempt, report: Callable[[Progress], None]) -> Report:
     """The same exam after learning from all before it."""
     log = data.interactions
-    assert log is not None and tried.epochs is not None
+    assert log is not None
+    assert tried.epochs is not None
     exam, why = choose(log, recipe.split, recipe.seed)
     fitted = Fitted.of(data, log, exam.history, recipe)
     learned = fitted.learn(tried.epochs, "refit", report, NO_TRAIL)

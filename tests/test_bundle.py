@@ -143,7 +143,7 @@ def test_the_bundle_by_hand_answers_the_same_without_tensorflow(by_hand, tmp_pat
 
 def test_a_bundle_with_pairs_gives_the_same_lists_when_opened_anew(by_hand, full, tmp_path, monkeypatch):
     # A tower that likes what lies near the newest event stands in for a network.
-    monkeypatch.setattr("tastemaker.recommend.Tower", lambda model: lambda history, **_: history[:, 0])
+    monkeypatch.setattr("tastemaker.retrieve.nearest.Tower", lambda model: lambda history, **_: history[:, 0])
     alone = replace(
         by_hand,
         arrays=by_hand.arrays | {"item_inputs": by_hand.arrays["item_vectors"]},

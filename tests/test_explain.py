@@ -63,7 +63,7 @@ def test_of_a_trained_model_the_named_item_is_the_one_whose_absence_costs_most(h
             rows = recommender.catalogue.rows(history)[::-1]
             window = _window(recommender, rows, len(history) - 1 - at)
             row = recommender.catalogue.rows([item.item_id])
-            scores[titles[left_out]] = float(recommender.score(window, [""], row)[0, 0])
+            scores[titles[left_out]] = float(recommender.nearest.scores(window, [""], row)[0, 0])
         costliest = min(scores, key=scores.__getitem__)
         if item.score - scores[costliest] > 1e-4:
             assert item.reasons == (f"because of {costliest}",)
@@ -103,7 +103,7 @@ def test_with_one_event_left_out_the_others_are_as_far_apart_as_they_were(by_han
                 ages = np.full((1, 5), -1, np.float32)
                 ages[0, :4] = [times[3] - times[3 - place] for place in range(4)]
                 row = recommender.catalogue.rows([item.item_id])
-                lows.append(float(recommender.score(window._replace(ages=ages), ["a"], row)[0, 0]))
+                lows.append(float(recommender.nearest.scores(window._replace(ages=ages), ["a"], row)[0, 0]))
             if item.score - min(lows) > 1e-3 and np.sort(lows)[1] - min(lows) > 1e-3:
                 assert item.reasons == (f"because of {titles[rows[int(np.argmin(lows))]]}",)
                 checked += 1

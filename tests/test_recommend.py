@@ -103,7 +103,7 @@ def test_newer_interactions_replace_histories_and_what_is_seen(answers):
 
 
 def test_many_at_once_get_what_each_gets_alone(answers, monkeypatch):
-    monkeypatch.setattr("tastemaker.recommend.BLOCK", 2)
+    monkeypatch.setattr("tastemaker.retrieve.nearest.BLOCK", 2)
     asked = ["eve", "ann", "bob", "ann", "nobody"]
     for user, slate in zip(asked, answers.recommend_many(asked, 3), strict=True):
         alone = answers.recommend(user, k=3)
@@ -137,7 +137,7 @@ class Newest:
 def answering(by_hand, monkeypatch) -> Callable[..., Recommender]:
     """`answering((0, 5), length=3)`: a network that sees three events and, with weight 1.9, the pair of
     f after a. `answering()`: the network alone."""
-    monkeypatch.setattr("tastemaker.recommend.Tower", Newest)
+    monkeypatch.setattr("tastemaker.retrieve.nearest.Tower", Newest)
 
     def build(*pairs: tuple[int, int], length: int = 5) -> Recommender:
         weights = np.zeros((6, 6), np.float32)
@@ -187,13 +187,13 @@ def test_pairs_hear_of_events_that_the_tower_does_not_see(answering):
 def test_a_window_is_as_long_as_whoever_looks_furthest_needs(answering, pairs, length, reach, expected):
     # Pairs that lose half a step reach back 20 events: 0.5²⁰ is less than a millionth.
     recommender = answering(*pairs, length=length)
-    window = recommender.window(recommender.bundle.histories, np.array([1, 0], np.int32), reach)
+    window = recommender.nearest.window(recommender.bundle.histories, np.array([1, 0], np.int32), reach)
     assert window.rows.shape == window.values.shape == (2, expected)
     assert window.rows[:, :3].tolist() == [[5, PAD, PAD], [4, 0, PAD]]
 
 
 def test_with_pairs_too_many_at_once_get_what_each_gets_alone(answering, monkeypatch):
-    monkeypatch.setattr("tastemaker.recommend.BLOCK", 2)
+    monkeypatch.setattr("tastemaker.retrieve.nearest.BLOCK", 2)
     blended = answering(A_THEN_F, (2, 0), (5, 1), length=2)
     histories = ["a", "f", "", "cfe", "ec", "ace", "d"]
     log = Interactions.from_events(

@@ -28,7 +28,7 @@ def because(recommender: "Recommender", log: Interactions, user: int, rows: Rows
     if scores is None:
         return [()] * len(rows)
     lift = scores[0] - scores[1:]
-    history = recommender.window(log, np.array([user], np.int32)).rows[0]
+    history = recommender.nearest.window(log, np.array([user], np.int32)).rows[0]
     titles = recommender.catalogue.titles
     return [
         (f"because of {titles[history[place]]}",) if lift[place, n] > 0 else ()
@@ -39,7 +39,7 @@ def because(recommender: "Recommender", log: Interactions, user: int, rows: Rows
 def _scores_without_each(
     recommender: "Recommender", log: Interactions, user: int, rows: Rows
 ) -> npt.NDArray[np.float32] | None:
-    window = recommender.window(log, np.array([user], np.int32))
+    window = recommender.nearest.window(log, np.array([user], np.int32))
     # Of a history longer than the tower sees, the newest are asked about.
     count = int((window.rows[0, : recommender.bundle.manifest.history_length] != PAD).sum())
     if not count or not len(rows):
@@ -50,7 +50,7 @@ def _scores_without_each(
     # So do their times: what is left is as far apart as it was.
     ages = None if window.ages is None else np.repeat(window.ages, count + 1, axis=0)
     variants = Window(without, np.repeat(window.values, count + 1, axis=0), ages)
-    return recommender.score(variants, [log.user_ids[user]] * (count + 1), rows)
+    return recommender.nearest.scores(variants, [log.user_ids[user]] * (count + 1), rows)
 
 
 def kinship(catalogue: Catalogue, row: int, rows: Rows) -> Reasons:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from tastemaker.data.catalogue import PAD, Rows
 
+Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 
 
@@ -56,11 +57,20 @@ class Recount(NamedTuple):
     scores: Callable[[int, Rows], Floats]
 
 
-def best(scores: Floats, k: int, exclude: Sequence[npt.ArrayLike], recount: Recount | None = None) -> Hits:
+def best(
+    scores: Floats,
+    k: int,
+    exclude: Sequence[npt.ArrayLike],
+    recount: Recount | None = None,
+    only: Bools | None = None,
+) -> Hits:
     """The k highest of each row of `scores` (B, N), which is overwritten.
 
-    Ties: the smaller row first. An excluded row, -inf and NaN never come back; PAD excludes nothing.
+    Ties: the smaller row first. An excluded row, one that isn't in `only` (N,), -inf and NaN never come
+    back; PAD excludes nothing.
     """
+    if only is not None:
+        scores[:, ~only] = -np.inf
     for query, rows in enumerate(exclude):
         struck = np.asarray(rows, dtype=np.int64)
         scores[query, struck[struck >= 0]] = -np.inf

@@ -18,29 +18,17 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.titles import series_key
 from tastemaker.errors import TastemakerError, UnknownItemError
 from tastemaker.explain import because, kinship
-from tastemaker.features.batches import UNKNOWN, Window, query_windows
-from tastemaker.features.encode import Encoder
-from tastemaker.features.schema import Encoded
-from tastemaker.features.users import encode_users
-from tastemaker.hits import Hits, best, joined
+from tastemaker.hits import Hits, best
 from tastemaker.recipe import Recipe
-from tastemaker.retrieve.blend import Blend
-from tastemaker.retrieve.exact import Exact
-from tastemaker.retrieve.neighbours import Neighbours
-from tastemaker.retrieve.tower import Tower
+from tastemaker.retrieve.nearest import Nearest
 from tastemaker.slate import Recommendation, Slate
 
 if TYPE_CHECKING:
     from tastemaker.retrieve.find import TitleFinder
 
 Users = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
-
-MEMORY = 0.9
-"""Of a catalogue alone, a mix of liked items: each event counts this much of the one after it."""
-
-BLOCK = 256
-"""Queries answered at once."""
+BLOCK = 4096
+"""People whose slates are held at once."""
 
 
 class Recommender:
@@ -99,7 +87,7 @@ class Recommender:
             why = f"{query} has no known history" if user_id is not None else "none of its items is known"
             return self._popular(k, query, why if history is None or history else "it is empty", notes)
         users = np.array([user], np.int32)
-        hits = self._search(log, users, k)
+        hits = self.nearest.search(log, users, k)
         rows = hits.rows[0][hits.rows[0] != PAD]
         reasons = because(self, log, user, rows)
         return self._slate(hits, 0, self.bundle.manifest.kind, query, reasons, notes)
@@ -115,7 +103,7 @@ class Recommender:
         for at in range(0, len(user_ids), BLOCK):
             block = known[at : at + BLOCK]
             ready = [user for user in block if user is not None and len(log.of(user))]
-            hits = self._search(log, np.array(ready, np.int32), k)
+            hits = self.nearest.search(log, np.array(ready, np.int32), k)
             place = 0
             for user_id, user in zip(user_ids[at : at + BLOCK], block, strict=True):
                 query = f"user {user_id}"
@@ -132,64 +120,8 @@ class Recommender:
         if not has_history.all():
             popular = np.repeat(self.bundle.arrays["popularity"][None], int((~has_history).sum()), axis=0)
             rows[~has_history] = best(popular, k, [()] * len(popular)).rows
-        rows[has_history] = self._search(history, users[has_history], k).rows
+        rows[has_history] = self.nearest.search(history, users[has_history], k).rows
         return rows
-
-    def _search(self, log: Interactions, users: Users, k: int) -> Hits:
-        """In blocks: a window can be long, and a small catalogue is asked for very many at once."""
-        steps = range(0, len(users), BLOCK)
-        return joined([self._search_block(log, users[at : at + BLOCK], k) for at in steps], k)
-
-    def _search_block(self, log: Interactions, users: Users, k: int) -> Hits:
-        seen = [log.of(int(user)) for user in users]
-        window = self.window(log, users)
-        if self._tower is None:
-            return self.neighbours.search(np.maximum(window.rows, 0), _memory(window), k, seen)
-        queries = self.query_vectors(window, [log.user_ids[user] for user in users])
-        if self._blend is None:
-            return self._index.search(queries, k, seen)
-        return self._blend.search(queries, window.rows, k, seen)
-
-    def window(self, log: Interactions, users: Users, reach: int = 0) -> Window:
-        """What counts of the histories of `users` (B,) of a log: at least the newest `reach` events."""
-        if self.bundle.pairs is not None:
-            reach = max(reach, self.bundle.pairs.reach)
-        return query_windows(log, users, max(self._length, reach), self.bundle.scale)
-
-    def query_vectors(self, window: Window, user_ids: Sequence[str]) -> Floats:
-        """(B, D) what `item_vectors` are compared with. Only for a bundle with a query tower, which sees
-        the newest `history_length` of each window.
-        """
-        steps = [slice(at, at + BLOCK) for at in range(0, len(window.rows), BLOCK)]
-        blocks = [self._query_block(window.part(step, self._length), user_ids[step]) for step in steps]
-        return np.concatenate(blocks) if blocks else np.zeros((0, self._index.vectors.shape[1]), np.float32)
-
-    def _query_block(self, window: Window, user_ids: Sequence[str]) -> Floats:
-        assert self._tower is not None
-        inputs = self._inputs[np.maximum(window.rows, 0)] * (window.rows >= 0)[..., None]
-        arrays: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int32]] = {
-            "history": np.asarray(inputs, np.float32),
-            "present": (window.rows >= 0).astype(np.float32),
-            "value": window.values,
-            "age": np.full(window.rows.shape, UNKNOWN) if window.ages is None else window.ages,
-        }
-        if self.bundle.users is not None and self._user_features is not None:
-            who, features = self.bundle.users.rows(user_ids), self._user_features
-            arrays |= {
-                "user_ids": features.joined.ids[who],
-                "user_weights": features.joined.weights[who],
-                "user_dense": features.dense[who],
-            }
-        return self._tower(**arrays)
-
-    def score(self, window: Window, user_ids: Sequence[str], rows: Rows) -> Floats:
-        """(B, n) scores of the same `rows` (n,) for each of B histories, as they would be ranked by."""
-        if self._tower is None:
-            return self.neighbours.scores(np.maximum(window.rows, 0), _memory(window))[:, rows]
-        queries = self.query_vectors(window, user_ids)
-        if self._blend is not None:
-            return self._blend.scores(queries, window.rows)[:, rows]
-        return np.asarray(queries @ self._index.vectors[rows].T)
 
     def _popular(self, k: int, query: str, why: str, notes: tuple[str, ...] = ()) -> Slate:
         hits = best(np.array(self.bundle.arrays["popularity"][None]), k, [()])
@@ -254,12 +186,14 @@ class Recommender:
         asked, whole = np.array([[row]], np.int32), np.ones((1, 1), np.float32)
         query = self.catalogue.titles[row]
         if all_seasons:
-            hits = self.neighbours.search(asked, whole, k, [[row]])
+            hits = self.nearest.neighbours.search(asked, whole, k, [[row]])
         else:
             own = np.flatnonzero(self._series == self._series[row])
-            hits = self._one_per_series(self.neighbours.search(asked, whole, min(size, 8 * k + 64), [own]), k)
+            hits = self._one_per_series(
+                self.nearest.neighbours.search(asked, whole, min(size, 8 * k + 64), [own]), k
+            )
             if len(hits.rows[0]) < k:
-                hits = self._one_per_series(self.neighbours.search(asked, whole, size, [own]), k)
+                hits = self._one_per_series(self.nearest.neighbours.search(asked, whole, size, [own]), k)
         rows = hits.rows[0][hits.rows[0] != PAD]
         return self._slate(hits, 0, self.bundle.manifest.kind, query, kinship(self.catalogue, row, rows))
 
@@ -295,43 +229,9 @@ class Recommender:
         )
 
     @cached_property
-    def _tower(self) -> Tower | None:
-        model = self.bundle.towers.get("query_tower")
-        return None if model is None else Tower(model)
-
-    @cached_property
-    def _index(self) -> Exact:
-        return Exact(np.asarray(self.bundle.arrays["item_vectors"]))
-
-    @cached_property
-    def _blend(self) -> Blend | None:
-        pairs, weight = self.bundle.pairs, self.bundle.manifest.pair_weight
-        return None if pairs is None else Blend(self._index.vectors, pairs, weight)
-
-    @cached_property
-    def _inputs(self) -> Floats:
-        """(N, Di) what the query tower sees of an item."""
-        given = self.bundle.arrays.get("item_inputs")
-        return np.asarray(self.bundle.arrays["item_vectors"][:, :-1] if given is None else given)
-
-    @property
-    def _length(self) -> int:
-        return self.bundle.manifest.history_length
-
-    @cached_property
-    def neighbours(self) -> Neighbours:
-        arrays = self.bundle.arrays
-        vectors = np.asarray(arrays.get("neighbour_vectors", arrays["item_vectors"]))
-        queries = np.asarray(arrays.get("neighbour_queries", vectors))
-        share = self.recipe.content.tfidf_share if self.bundle.tfidf is not None else 0.0
-        return Neighbours(vectors, queries, self.bundle.tfidf, share)
-
-    @cached_property
-    def _user_features(self) -> Encoded | None:
-        encoder = self.bundle.encoders.get("users")
-        if encoder is None or self.bundle.users is None:
-            return None
-        return encode_users(Encoder.from_json(encoder), self.bundle.users)
+    def nearest(self) -> Nearest:
+        """What finds items by the model."""
+        return Nearest(self.bundle)
 
     @cached_property
     def _finder(self) -> "TitleFinder":
@@ -346,12 +246,6 @@ class Recommender:
         return np.array(
             [numbers.setdefault(series_key(title), len(numbers)) for title in self.catalogue.titles]
         )
-
-
-def _memory(window: Window) -> Floats:
-    """(B, T) how much each event of a window counts; each row sums to 1, or 0 where it is empty."""
-    weights = np.where(window.rows >= 0, MEMORY ** np.arange(window.rows.shape[1]), 0).astype(np.float32)
-    return np.asarray(weights / np.maximum(weights.sum(1, keepdims=True), 1e-9), np.float32)
 
 
 def _check_k(k: int) -> None:

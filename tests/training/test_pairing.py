@@ -21,7 +21,7 @@ Network = Callable[..., Recommender]
 @pytest.fixture
 def network(by_hand, monkeypatch) -> Network:
     """`network(likes)`: after item n it likes item m by `likes[n, m]`; it sees the newest event only."""
-    monkeypatch.setattr("tastemaker.recommend.Tower", lambda model: lambda history, **_: history[:, 0])
+    monkeypatch.setattr("tastemaker.retrieve.nearest.Tower", lambda model: lambda history, **_: history[:, 0])
 
     def build(likes: np.ndarray) -> Recommender:
         items = len(likes)

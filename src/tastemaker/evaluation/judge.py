@@ -43,7 +43,7 @@ def mark(
     k = knobs.k if k is None else k
     rng = np.random.default_rng(recipe.seed)
     users = asked(fold, knobs.max_users, rng)
-    vectors = np.asarray(recommender.neighbours.vectors)
+    vectors = np.asarray(recommender.nearest.neighbours.vectors)
     ours = examine(recommender, fold, k, items, name=NAME, users=users, vectors=vectors)
     rivals = all_baselines(recipe.seed) if baselines is None else baselines
     others, skipped = examine_baselines(rivals, fold, k, items, users=users, vectors=vectors)

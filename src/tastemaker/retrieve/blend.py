@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tastemaker.data.catalogue import Rows
 from tastemaker.features.pairs import Pairs
-from tastemaker.hits import Hits, Recount, best, joined, longest, one_by_one, rounding
+from tastemaker.hits import Bools, Hits, Recount, best, joined, longest, one_by_one, rounding
 from tastemaker.retrieve.exact import BLOCK_SCORES
 
 Floats = npt.NDArray[np.float32]
@@ -37,12 +37,19 @@ class Blend:
         """(B, N) for query vectors (B, D) and the histories (B, T) behind them, newest first."""
         return np.asarray(queries @ self.vectors.T + self._said(histories), np.float32)
 
-    def search(self, queries: Floats, histories: Rows, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
-        """The k best for each query, less the rows in its entry of `exclude` (B).
+    def search(
+        self,
+        queries: Floats,
+        histories: Rows,
+        k: int,
+        exclude: Sequence[npt.ArrayLike],
+        only: Bools | None = None,
+    ) -> Hits:
+        """The k best for each query, less its entry of `exclude` (B) and what lies outside `only` (N,).
 
         Keeps the promises of `Index`.
         """
-        return self.search_each([self.weight], queries, histories, k, exclude)[0]
+        return self.search_each([self.weight], queries, histories, k, exclude, only)[0]
 
     def search_each(
         self,
@@ -51,6 +58,7 @@ class Blend:
         histories: Rows,
         k: int,
         exclude: Sequence[npt.ArrayLike],
+        only: Bools | None = None,
     ) -> list[Hits]:
         """`search` with each of `weights` in the place of the own one; what is added is worked out once."""
         step = max(1, BLOCK_SCORES // max(1, len(self.vectors)))
@@ -61,17 +69,23 @@ class Blend:
             said = self.pairs.scores(histories[part])
             for weight, hits in zip(weights, found, strict=True):
                 added = np.asarray(np.float32(weight) * said, np.float32)
-                hits.append(self._block(queries[part], products, added, k, exclude[part]))
+                hits.append(self._block(queries[part], products, added, k, exclude[part], only))
         return [joined(blocks, k) for blocks in found]
 
     def _block(
-        self, queries: Floats, products: Floats, said: Floats, k: int, exclude: Sequence[npt.ArrayLike]
+        self,
+        queries: Floats,
+        products: Floats,
+        said: Floats,
+        k: int,
+        exclude: Sequence[npt.ArrayLike],
+        only: Bools | None,
     ) -> Hits:
         def again(query: int, rows: Rows) -> Floats:
             return np.asarray(one_by_one(queries[query], self.vectors[rows]) + said[query, rows], np.float32)
 
         slack = rounding(queries, self._longest) + np.finfo(np.float32).eps * np.abs(said).max(1, initial=0)
-        return best(products + said, k, exclude, Recount(slack, again))
+        return best(products + said, k, exclude, Recount(slack, again), only)
 
     def _said(self, histories: Rows) -> Floats:
         """(B, N) what the pairs add."""

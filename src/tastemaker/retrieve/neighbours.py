@@ -14,7 +14,7 @@ from scipy import sparse
 
 from tastemaker.data.catalogue import Rows
 from tastemaker.features.text import Tfidf
-from tastemaker.hits import Hits, Recount, best, longest, one_by_one, rounding
+from tastemaker.hits import Bools, Hits, Recount, best, longest, one_by_one, rounding
 
 Floats = npt.NDArray[np.float32]
 
@@ -46,8 +46,16 @@ class Neighbours:
         texts = None if self._texts is None else self._texts.similarity(self._mixed_texts(rows, weights))
         return self._blended(self._mixed(rows, weights) @ self.vectors.T, texts)
 
-    def search(self, rows: Rows, weights: Floats, k: int, exclude: Sequence[npt.ArrayLike]) -> Hits:
-        """The k most like each weighted mix of items, less the rows in its entry of `exclude` (B).
+    def search(
+        self,
+        rows: Rows,
+        weights: Floats,
+        k: int,
+        exclude: Sequence[npt.ArrayLike],
+        only: Bools | None = None,
+    ) -> Hits:
+        """The k most like each weighted mix of items, less the rows in its entry of `exclude` (B) and those
+        outside `only` (N,).
 
         Keeps the promises of `Index`.
         """
@@ -59,6 +67,7 @@ class Neighbours:
                 k,
                 exclude,
                 Recount(slack, lambda query, rows: one_by_one(mixed[query], self.vectors[rows])),
+                only,
             )
         matrix, asked = self._texts.matrix, self._mixed_texts(rows, weights)
 
@@ -67,7 +76,8 @@ class Neighbours:
             return self._blended(one_by_one(mixed[query], self.vectors[rows]), texts)
 
         slack += np.finfo(np.float32).eps * np.diff(matrix.indptr).max(initial=0) * np.abs(weights).sum(1)
-        return best(self._blended(scores, self._texts.similarity(asked)), k, exclude, Recount(slack, again))
+        blended = self._blended(scores, self._texts.similarity(asked))
+        return best(blended, k, exclude, Recount(slack, again), only)
 
     @property
     def _texts(self) -> Tfidf | None:

@@ -129,8 +129,8 @@ def _scores(
 ) -> _Scores:
     """parts: places among `kin.known`."""
     bundle = recommender.bundle
-    window = recommender.window(history, users)
-    queries = recommender.query_vectors(window, [history.user_ids[user] for user in users])
+    window = recommender.nearest.window(history, users)
+    queries = recommender.nearest.query_vectors(window, [history.user_ids[user] for user in users])
     vectors = np.asarray(bundle.arrays["item_vectors"])
     pairs, weight = bundle.pairs, np.float32(bundle.manifest.pair_weight)
     others: list[list[Floats]] = [[] for _ in parts]

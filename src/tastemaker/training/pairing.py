@@ -85,8 +85,8 @@ def choose(
     chosen = None
     for counting in _countings(kind, items, ridge):
         pairs = counting.count(train, items)
-        window = recommender.window(history, users, pairs.reach)
-        queries = recommender.query_vectors(window, user_ids)
+        window = recommender.nearest.window(history, users, pairs.reach)
+        queries = recommender.nearest.query_vectors(window, user_ids)
         before = -np.inf
         weights = list(_weights(pairs, window.rows)) if weight is None else [weight]
         lists = Blend(vectors, pairs, 0.0).search_each(weights, queries, window.rows, 10, seen)

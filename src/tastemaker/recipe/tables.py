@@ -1,23 +1,11 @@
-"""Every knob of Tastemaker: one TOML file, checked at the door, saved resolved in the bundle.
+"""The knobs, a class for each table of a recipe. What moves a knob says what it does beside it."""
 
-Each table of the file is one class below; `Recipe.model_json_schema()` gives editors their schema.
-A recipe may name a `base` beside it and write only what differs.
-"""
-
-import contextlib
-import difflib
-import json
-import re
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
-
-from tastemaker.errors import RecipeError
 
 
 class Role(StrEnum):
@@ -264,6 +252,24 @@ class NegativesRecipe(Table):
         return value
 
 
+class IndexRecipe(Table):
+    """How the nearest items are looked up; the `[retrieval.index]` table."""
+
+    kind: Literal["auto", "exact", "ivf", "hnsw", "annoy"] = "auto"
+    """exact looks at every item. ivf: at the nearest of many clusters. hnsw: along a graph of neighbours.
+    annoy: down many random trees (extra `annoy`). auto: exact while that is fast enough, else ivf"""
+    recall: float = Field(0.99, gt=0, le=1)
+    """share of the true nearest that must be found: the search is widened until it is"""
+    k: int = Field(100, ge=1)
+    """of how many nearest"""
+
+
+class RetrievalRecipe(Table):
+    """Which few hundred items come into question; the `[retrieval]` table."""
+
+    index: IndexRecipe = IndexRecipe()
+
+
 class EvaluationRecipe(Table):
     """What is measured; the `[evaluation]` table."""
 
@@ -272,129 +278,3 @@ class EvaluationRecipe(Table):
     """resamples of the users behind an interval"""
     max_users: int = Field(20_000, ge=1)
     """users asked at most in the exam held while training, drawn by the seed"""
-
-
-class Recipe(Table):
-    """The whole recipe. Defaults are meant to be good: an empty file is a fine start."""
-
-    preset: Literal["default", "seed-content", "seed-softmax"] = "default"
-    """default: chosen by the data. The seeds reproduce two well-known tutorials as they stand"""
-    seed: int = Field(1, ge=0)
-    data: DataRecipe = DataRecipe()
-    split: SplitRecipe = SplitRecipe()
-    features: FeatureRecipe = FeatureRecipe()
-    content: ContentRecipe = ContentRecipe()
-    history: HistoryRecipe = HistoryRecipe()
-    loss: LossRecipe = LossRecipe()
-    negatives: NegativesRecipe = NegativesRecipe()
-    evaluation: EvaluationRecipe = EvaluationRecipe()
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> "Recipe":
-        """Check plain values. Raises RecipeError with one line that names the key."""
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise RecipeError(_one_line(error)) from None
-
-    @classmethod
-    def read(cls, path: Path | None, settings: Iterable[str] = ()) -> "Recipe":
-        """A TOML file (with its `base`, if it names one) and `a.b=c` settings on top.
-
-        Paths inside `[data]` are taken from the recipe's own folder.
-        """
-        values: dict[str, Any] = {} if path is None else _read_toml(path, ())
-        for setting in settings:
-            values = _merged(values, _setting(setting))
-        return cls.of(values)
-
-    def having(self, settings: Mapping[str, Any]) -> "Recipe":
-        """With other values for some knobs, named as in `history.dim`. Raises RecipeError."""
-        values = self.model_dump(exclude_unset=True)
-        for name, value in settings.items():
-            for key in reversed(name.split(".")):
-                value = {key: value}
-            values = _merged(values, value)
-        return Recipe.of(values)
-
-    def as_toml(self) -> str:
-        """What it names, as a file that `read` takes; what it leaves open stays open."""
-        lines = _toml_lines(self.model_dump(mode="json", exclude_unset=True, exclude_none=True))
-        return "\n".join(lines).lstrip()
-
-
-def _toml_lines(table: Mapping[str, Any], name: str = "") -> Iterator[str]:
-    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    if name and (plain or not table):
-        yield f"\n[{name}]"
-    for key, value in plain.items():  # which JSON and TOML spell alike
-        yield f"{_toml_key(key)} = {json.dumps(value, ensure_ascii=False)}"
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _toml_lines(value, f"{name}.{_toml_key(key)}" if name else _toml_key(key))
-
-
-def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
-
-
-def _read_toml(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    if path.resolve() in above:
-        raise RecipeError(f"{path} names itself as its base, by way of {above[-1].name}.")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"Can't read the recipe {path}: {_reason(error)}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path} is not valid TOML: {error}.") from None
-    data = values.get("data")
-    if isinstance(data, dict):
-        for key in ("items", "interactions", "users", "impressions"):
-            if isinstance(data.get(key), str):
-                data[key] = str(path.parent / data[key])
-    base = values.pop("base", None)
-    if base is None:
-        return values
-    return _merged(_read_toml(path.parent / str(base), (*above, path.resolve())), values)
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
-
-
-def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
-
-
-def _setting(text: str) -> dict[str, Any]:
-    """`a.b=c` as nested values; c is a TOML value, or else a plain string."""
-    name, equals, value = text.partition("=")
-    for right in (value, json.dumps(value, ensure_ascii=False)) if equals else ():
-        with contextlib.suppress(tomllib.TOMLDecodeError):
-            return tomllib.loads(f"{name}{equals}{right}")
-    raise RecipeError(f"--set takes key=value, for example history.epochs=10; it got '{text}'.")
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    *tables, key = [str(part) for part in first["loc"]] or [""]
-    table = ".".join(tables)
-    if first["type"] == "extra_forbidden":
-        known = _keys_of(tables)
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else f" It knows {', '.join(known)}." if known else ""
-        return f"{f'[{table}]' if table else 'A recipe'} has no key '{key}'.{hint}"
-    name = f"{table}.{key}" if table else key
-    return f"{name} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
-
-
-def _keys_of(tables: list[str]) -> list[str]:
-    model: Any = Recipe
-    for table in tables:
-        field = getattr(model, "model_fields", {}).get(table)
-        model = field.annotation if field else None
-    return list(getattr(model, "model_fields", {}))

@@ -1,0 +1,122 @@
+"""Every knob of Tastemaker: one TOML file, checked at the door, saved resolved in the bundle.
+
+Each table of the file is one class of `tables`; `Recipe.model_json_schema()` gives editors their schema.
+A recipe may name a `base` beside it and write only what differs.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from tastemaker.errors import RecipeError
+from tastemaker.recipe.tables import (
+    Column,
+    ColumnChoice,
+    ContentRecipe,
+    DataRecipe,
+    DateOrder,
+    EvaluationRecipe,
+    FeatureRecipe,
+    HistoryRecipe,
+    IndexRecipe,
+    LossRecipe,
+    NegativesRecipe,
+    RetrievalRecipe,
+    Role,
+    SplitRecipe,
+    Table,
+)
+from tastemaker.recipe.toml import merged, read_toml, setting, toml_lines
+
+__all__ = [
+    "Column",
+    "ColumnChoice",
+    "ContentRecipe",
+    "DataRecipe",
+    "DateOrder",
+    "EvaluationRecipe",
+    "FeatureRecipe",
+    "HistoryRecipe",
+    "IndexRecipe",
+    "LossRecipe",
+    "NegativesRecipe",
+    "Recipe",
+    "RetrievalRecipe",
+    "Role",
+    "SplitRecipe",
+    "Table",
+]
+
+
+class Recipe(Table):
+    """The whole recipe. Defaults are meant to be good: an empty file is a fine start."""
+
+    preset: Literal["default", "seed-content", "seed-softmax"] = "default"
+    """default: chosen by the data. The seeds reproduce two well-known tutorials as they stand"""
+    seed: int = Field(1, ge=0)
+    data: DataRecipe = DataRecipe()
+    split: SplitRecipe = SplitRecipe()
+    features: FeatureRecipe = FeatureRecipe()
+    content: ContentRecipe = ContentRecipe()
+    history: HistoryRecipe = HistoryRecipe()
+    loss: LossRecipe = LossRecipe()
+    negatives: NegativesRecipe = NegativesRecipe()
+    retrieval: RetrievalRecipe = RetrievalRecipe()
+    evaluation: EvaluationRecipe = EvaluationRecipe()
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Recipe":
+        """Check plain values. Raises RecipeError with one line that names the key."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise RecipeError(_one_line(error)) from None
+
+    @classmethod
+    def read(cls, path: Path | None, settings: Iterable[str] = ()) -> "Recipe":
+        """A TOML file (with its `base`, if it names one) and `a.b=c` settings on top.
+
+        Paths inside `[data]` are taken from the recipe's own folder.
+        """
+        values: dict[str, Any] = {} if path is None else read_toml(path, ())
+        for text in settings:
+            values = merged(values, setting(text))
+        return cls.of(values)
+
+    def having(self, settings: Mapping[str, Any]) -> "Recipe":
+        """With other values for some knobs, named as in `history.dim`. Raises RecipeError."""
+        values = self.model_dump(exclude_unset=True)
+        for name, value in settings.items():
+            for key in reversed(name.split(".")):
+                value = {key: value}
+            values = merged(values, value)
+        return Recipe.of(values)
+
+    def as_toml(self) -> str:
+        """What it names, as a file that `read` takes; what it leaves open stays open."""
+        lines = toml_lines(self.model_dump(mode="json", exclude_unset=True, exclude_none=True))
+        return "\n".join(lines).lstrip()
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    *tables, key = [str(part) for part in first["loc"]] or [""]
+    table = ".".join(tables)
+    if first["type"] == "extra_forbidden":
+        known = _keys_of(tables)
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else f" It knows {', '.join(known)}." if known else ""
+        return f"{f'[{table}]' if table else 'A recipe'} has no key '{key}'.{hint}"
+    name = f"{table}.{key}" if table else key
+    return f"{name} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+
+
+def _keys_of(tables: list[str]) -> list[str]:
+    model: Any = Recipe
+    for table in tables:
+        field = getattr(model, "model_fields", {}).get(table)
+        model = field.annotation if field else None
+    return list(getattr(model, "model_fields", {}))
