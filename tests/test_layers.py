@@ -20,6 +20,7 @@ ORDER = [
     ["retrieve"],
     ["explain"],
     ["recommend"],
+    ["lists"],
     ["evaluation"],
     ["card"],
     ["training"],

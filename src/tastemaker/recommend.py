@@ -18,7 +18,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.titles import series_key
 from tastemaker.errors import TastemakerError, UnknownItemError
 from tastemaker.explain import because, kinship
-from tastemaker.hits import Hits, best
+from tastemaker.hits import Bools, Hits, best
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.nearest import Nearest
 from tastemaker.slate import Recommendation, Slate
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tastemaker.retrieve.find import TitleFinder
 
 Users = npt.NDArray[np.int32]
+
 BLOCK = 4096
 """People whose slates are held at once."""
 
@@ -96,36 +97,48 @@ class Recommender:
         self, user_ids: Sequence[str], k: int = 10, *, interactions: Interactions | None = None
     ) -> Iterator[Slate]:
         """`recommend` for each of `user_ids`, in blocks and without reasons; the same lists."""
-        _check_k(k)
-        k = min(k, self.catalogue.size)
-        log = self.bundle.histories if interactions is None else interactions
-        known = [log.user(user_id) for user_id in user_ids]
         for at in range(0, len(user_ids), BLOCK):
-            block = known[at : at + BLOCK]
-            ready = [user for user in block if user is not None and len(log.of(user))]
-            hits = self.nearest.search(log, np.array(ready, np.int32), k)
-            place = 0
-            for user_id, user in zip(user_ids[at : at + BLOCK], block, strict=True):
+            block = user_ids[at : at + BLOCK]
+            hits, is_known = self._ranked(block, k, interactions)
+            for place, (user_id, known) in enumerate(zip(block, is_known, strict=True)):
                 query = f"user {user_id}"
-                if user is None or not len(log.of(user)):
-                    yield self._popular(k, query, f"{query} has no known history")
-                else:
-                    yield self._slate(hits, place, self.bundle.manifest.kind, query)
-                    place += 1
+                why = self.bundle.manifest.kind if known else _popular(f"{query} has no known history")
+                yield self._slate(hits, place, why, query)
+
+    def ranked(
+        self, user_ids: Sequence[str], k: int = 10, *, interactions: Interactions | None = None
+    ) -> Hits:
+        """The same lists as catalogue rows and scores (B, k), for very many at once."""
+        return self._ranked(user_ids, k, interactions)[0]
+
+    def _ranked(
+        self, user_ids: Sequence[str], k: int, interactions: Interactions | None
+    ) -> tuple[Hits, Bools]:
+        _check_k(k)
+        log = self.bundle.histories if interactions is None else interactions
+        known = (log.user(user_id) for user_id in user_ids)
+        users = np.array([-1 if user is None else user for user in known], np.int32)
+        return self._lists(log, users, min(k, self.catalogue.size))
 
     def top(self, history: Interactions, users: Users, k: int) -> Rows:
         """(B, k) int32 ranked rows for `users` of `history`, PAD where the catalogue ran out."""
-        rows = np.empty((len(users), k), np.int32)
-        has_history = np.diff(history.offsets)[users] > 0
-        if not has_history.all():
-            popular = np.repeat(self.bundle.arrays["popularity"][None], int((~has_history).sum()), axis=0)
-            rows[~has_history] = best(popular, k, [()] * len(popular)).rows
-        rows[has_history] = self.nearest.search(history, users[has_history], k).rows
-        return rows
+        return self._lists(history, users, k)[0].rows
+
+    def _lists(self, log: Interactions, users: Users, k: int) -> tuple[Hits, Bools]:
+        """For users (B,) of a log, below 0 for strangers; and (B,) who has a history. The others get what is
+        popular.
+        """
+        is_known = (users >= 0) & (np.diff(log.offsets, append=log.offsets[-1])[users] > 0)
+        hits = Hits(np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32))
+        if not is_known.all():
+            popular = best(np.array(self.bundle.arrays["popularity"][None], np.float32), k, [()])
+            hits.rows[~is_known], hits.scores[~is_known] = popular
+        hits.rows[is_known], hits.scores[is_known] = self.nearest.search(log, users[is_known], k)
+        return hits, is_known
 
     def _popular(self, k: int, query: str, why: str, notes: tuple[str, ...] = ()) -> Slate:
         hits = best(np.array(self.bundle.arrays["popularity"][None]), k, [()])
-        return self._slate(hits, 0, f"popularity: {why}", query, notes=notes)
+        return self._slate(hits, 0, _popular(why), query, notes=notes)
 
     def _log_of(self, history: Sequence[str]) -> tuple[Interactions, tuple[str, ...]]:
         rows = self.catalogue.rows(map(str, history))
@@ -246,6 +259,11 @@ class Recommender:
         return np.array(
             [numbers.setdefault(series_key(title), len(numbers)) for title in self.catalogue.titles]
         )
+
+
+def _popular(why: str) -> str:
+    """The source of a list that isn't the model's."""
+    return f"popularity: {why}"
 
 
 def _check_k(k: int) -> None:

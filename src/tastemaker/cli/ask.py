@@ -1,7 +1,7 @@
 """`tastemaker recommend` and `tastemaker similar`: questions to a bundle."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from tastemaker.recommend import Recommender
     from tastemaker.slate import Slate
-
-FRAMES_OF = 1000
-"""Lists turned into one frame at once."""
 
 
 def recommend(
@@ -39,13 +36,25 @@ def recommend(
     _one_of({"--user": user, "--history": history, "--users-file": users_file})
     options.check_out(out)
 
+    import polars as pl
+
+    from tastemaker.lists import frame_of
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
     log = None if interactions is None else options.log_for(recommender, interactions)
+    asked = [recommender.bundle.version, "" if log is None else log.fingerprint, str(k)]
     if users_file is not None:
         known = recommender.bundle.histories if log is None else log
         many = options.ids_of(users_file, lambda id: known.user(id) is not None)
+        if out is not None:
+            items = pl.Series(recommender.catalogue.ids, dtype=pl.String)
+
+            def answer(block: Sequence[str]) -> pl.DataFrame:
+                return frame_of("user_id", block, recommender.ranked(block, k, interactions=log), items)
+
+            _write(out, many, answer, asked)
+            return
         slates: Iterable[tuple[str, Slate]] = zip(
             many, recommender.recommend_many(many, k, interactions=log), strict=True
         )
@@ -53,7 +62,10 @@ def recommend(
         slates = [("", recommender.recommend(history=_history(history, recommender), k=k))]
     else:
         slates = [(str(user), recommender.recommend(user_id=user, k=k, interactions=log))]
-    _answer(slates, "user_id", "for {}", out, as_json, one=users_file is None)
+    if out is not None:
+        _write(out, [""], lambda _: _frame(slates, "user_id"), asked)
+    else:
+        _show(slates, "user_id", "for {}", as_json, one=users_file is None)
 
 
 def similar(
@@ -78,27 +90,29 @@ def similar(
 
     recommender = Recommender.load(bundle)
     if items_file is not None:
-        many = options.ids_of(items_file, recommender.catalogue.__contains__)
-        slates = recommender.similar_many(many, k, all_seasons=all_seasons)
+        ids = options.ids_of(items_file, recommender.catalogue.__contains__)
     else:
         row = recommender.row(item) if item is not None else recommender.find(str(title))
-        item_id = recommender.catalogue.ids[row]
-        slates = iter([(item_id, recommender.similar(item_id=item_id, k=k, all_seasons=all_seasons))])
-    _answer(slates, "query_item_id", "like {}", out, as_json, one=items_file is None)
+        ids = [recommender.catalogue.ids[row]]
+
+    def answers(some: Sequence[str]) -> "Iterable[tuple[str, Slate]]":
+        return recommender.similar_many(some, k, all_seasons=all_seasons)
+
+    if out is not None:
+        for id in ids:
+            recommender.row(id)  # all of them, before the first answer
+        asked = [recommender.bundle.version, str(k), str(all_seasons)]
+        _write(out, ids, lambda block: _frame(answers(block), "query_item_id"), asked)
+    else:
+        _show(answers(ids), "query_item_id", "like {}", as_json, one=items_file is None)
 
 
-def _answer(
-    slates: "Iterable[tuple[str, Slate]]", key: str, heading: str, out: Path | None, as_json: bool, one: bool
-) -> None:
+def _show(slates: "Iterable[tuple[str, Slate]]", key: str, heading: str, as_json: bool, one: bool) -> None:
     import json
     import sys
 
     from tastemaker.cli.show import console, slate_table
 
-    if out is not None:
-        rows = options.write_lists(out, _frames(slates, key))
-        typer.echo(f"{rows:,} rows in {out}", err=True)
-        return
     if as_json:
         answers = [{key: id} | slate.as_json() for id, slate in slates]
         typer.echo(json.dumps(answers[0] if one else answers, ensure_ascii=False, indent=2))
@@ -110,21 +124,24 @@ def _answer(
             print(note, file=sys.stderr)
 
 
-def _frames(slates: "Iterable[tuple[str, Slate]]", key: str) -> "Iterator[pl.DataFrame]":
-    """Frames of key, item_id, score, rank; many lists in one, so that memory is spent on columns."""
-    import itertools
+def _write(
+    out: Path, ids: Sequence[str], answer: "Callable[[Sequence[str]], pl.DataFrame]", asked: Sequence[str]
+) -> None:
+    from tastemaker.cli.show import progress
+    from tastemaker.lists import write_lists
 
+    with progress() as report:
+        rows = write_lists(out, ids, answer, asked, report)
+    typer.echo(f"{rows:,} rows in {out}", err=True)
+
+
+def _frame(slates: "Iterable[tuple[str, Slate]]", key: str) -> "pl.DataFrame":
+    """Columns key, item_id, score, rank."""
     import polars as pl
 
     schema = {key: pl.String, "item_id": pl.String, "score": pl.Float64, "rank": pl.Int32}
-    empty = True
-    slates = iter(slates)
-    while block := list(itertools.islice(slates, FRAMES_OF)):
-        rows = [(id, item.item_id, item.score, item.rank) for id, slate in block for item in slate]
-        yield pl.DataFrame(rows, schema=schema, orient="row")
-        empty = False
-    if empty:
-        yield pl.DataFrame(schema=schema)
+    rows = [(id, item.item_id, item.score, item.rank) for id, slate in slates for item in slate]
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _history(text: str, recommender: "Recommender") -> list[str]:

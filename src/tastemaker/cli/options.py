@@ -1,9 +1,7 @@
 """Options that several commands share, and the files that answers are written to."""
 
-import os
 import re
-import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +10,6 @@ import typer
 from tastemaker.errors import TastemakerError
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from tastemaker.data.interactions import Interactions as InteractionLog
     from tastemaker.recommend import Recommender
 
@@ -81,21 +77,3 @@ def check_out(path: Path | None) -> None:
         raise TastemakerError(f"--out {path} is a folder: give a file name.")
     if not path.absolute().parent.is_dir():
         raise TastemakerError(f"--out {path}: there is no folder {path.parent}.")
-
-
-def write_lists(path: Path, frames: "Iterable[pl.DataFrame]") -> int:
-    """Write all frames into one file, whole or not at all. Returns the number of rows."""
-    import polars as pl
-
-    frame = pl.concat(frames)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        frame.write_csv(partial) if path.suffix == ".csv" else frame.write_parquet(partial)
-        os.replace(partial, path)
-    except OSError as error:
-        raise TastemakerError(f"Can't write {path}: {error.strerror or error}.") from None
-    except pl.exceptions.ComputeError as error:
-        raise TastemakerError(f"Can't write {path}: {error}.") from None
-    finally:
-        partial.unlink(missing_ok=True)
-    return frame.height
