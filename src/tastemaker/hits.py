@@ -1,5 +1,6 @@
 """The best of many scores: where every ranked list is made, in training, serving and evaluation alike."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,9 @@ from tastemaker.data.catalogue import PAD, Rows
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
+
+LEAST_IN_A_GROUP = 8
+"""Scores: with fewer, looking at all of them costs no more."""
 
 
 class Hits(NamedTuple):
@@ -74,17 +78,35 @@ def best(
     for query, rows in enumerate(exclude):
         struck = np.asarray(rows, dtype=np.int64)
         scores[query, struck[struck >= 0]] = -np.inf
-    scores[np.isnan(scores)] = -np.inf
     count = min(k, scores.shape[1])
     rows = np.full((len(scores), k), PAD, np.int32)
     found = np.full((len(scores), k), -np.inf, np.float32)
     for query, row_scores in enumerate(scores):
-        # A partition cuts through ties at random, so all that reach the k-th score are sorted.
-        bar = np.partition(row_scores, -count)[-count] if count else np.inf
-        bar -= recount.slack[query] if recount else 0
-        able = np.flatnonzero(row_scores >= max(bar, np.finfo(np.float32).min)).astype(np.int32)
+        able = _reaching(row_scores, count, float(recount.slack[query]) if recount else 0.0)
         final = recount.scores(query, able) if recount else row_scores[able]
         order = np.argsort(-final, kind="stable")[:count]
         rows[query, : len(order)] = able[order]
         found[query, : len(order)] = final[order]
     return Hits(rows, found)
+
+
+def _reaching(scores: Floats, count: int, slack: float) -> Rows:
+    """Rows of `scores` (N,) no more than `slack` below the `count`-th highest, or a few more, ascending.
+
+    A partition cuts through ties at random, so all that reach a bar are given. Of many scores the highest of
+    each of √(count · N) groups is looked at first. The count-th of those is the bar: no higher than the
+    count-th of all, and nearly as high; a group whose highest is below it is passed over.
+    """
+    groups = max(1, math.isqrt(count * len(scores)))
+    is_worth_it = count and len(scores) >= LEAST_IN_A_GROUP * groups
+    whole = len(scores) - len(scores) % groups if is_worth_it else 0
+    table, rest = scores[:whole].reshape(-1, groups), scores[whole:]
+    tops = np.concatenate([table.max(axis=0, initial=-np.inf), rest])
+    if np.isnan(tops).any():
+        scores[np.isnan(scores)] = -np.inf
+        return _reaching(scores, count, slack)
+    bar = max(np.partition(tops, -count)[-count] - slack if count else np.inf, np.finfo(np.float32).min)
+    columns = np.flatnonzero(tops[:groups] >= bar)
+    lines, places = np.divmod(np.flatnonzero(table.take(columns, axis=1) >= bar), max(1, len(columns)))
+    able = lines * groups + columns[places]
+    return np.concatenate([able, whole + np.flatnonzero(rest >= bar)]).astype(np.int32)

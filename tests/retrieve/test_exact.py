@@ -97,6 +97,26 @@ def test_what_is_no_number_never_comes_back():
     assert hits.scores.tolist() == [[2, 1, -np.inf, -np.inf]]
 
 
+@given(
+    seed=integers(0, 999),
+    items=integers(1, 3000),
+    k=integers(1, 40),
+    kinds=integers(1, 300),
+    odd=integers(0, 9),
+)
+@settings(max_examples=200)
+def test_of_many_the_best_are_those_of_a_whole_sort(seed, items, k, kinds, odd):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, kinds, items).astype(np.float32)  # few kinds: many ties
+    scores[rng.random(items) < odd / 10] = rng.choice([np.nan, -np.inf])
+    only = rng.random(items) < 0.9
+    seen = rng.integers(0, items, 3)
+    able = [row for row in np.flatnonzero(only & np.isfinite(scores)) if row not in seen]
+    expected = sorted(able, key=lambda row: (-scores[row], row))[:k]
+    hits = best(scores[None].copy(), k, [seen], only=only)
+    assert [row for row in hits.rows[0] if row != PAD] == expected
+
+
 def test_a_tie_across_the_cut_is_broken_by_row():
     assert best(np.array([[0, 7, 7, 9, 7]], np.float32), 3, [()]).rows.tolist() == [[3, 1, 2]]
 
