@@ -1,5 +1,7 @@
 """Many lists in one file: the same in blocks, whole or not at all, and gone on with after a cut."""
 
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,7 @@ class Cut:
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr("tastemaker.lists.BLOCK", 3)
+    monkeypatch.setattr("tastemaker.lists.cores", lambda: 1)  # so that blocks are asked for in order
 
 
 def read(path: Path) -> pl.DataFrame:
@@ -57,6 +60,21 @@ def test_in_blocks_the_file_is_the_same_and_nothing_else_is_left(tmp_path, name)
     assert read(tmp_path / name).equals(answer(IDS))
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert [(each.step, each.steps) for each in told] == [(3, 11), (6, 11), (9, 11), (11, 11)]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_with_several_threads_the_blocks_stand_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("tastemaker.lists.cores", lambda: 3)
+    meeting = threading.Barrier(3)
+
+    def late(block: list[str]) -> pl.DataFrame:
+        if block != IDS[9:]:
+            meeting.wait(timeout=30)  # three are at it at once
+            time.sleep(0.02 * (10 - int(block[0].split()[1])))  # and the first is the last to be done
+        return answer(block)
+
+    write_lists(tmp_path / "lists.csv", IDS, late, [], silent)
+    assert read(tmp_path / "lists.csv").equals(answer(IDS))
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -10,10 +10,12 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.errors import TastemakerError
@@ -22,6 +24,11 @@ from tastemaker.progress import Progress, Report
 
 BLOCK = 4096
 """Lists held at once."""
+
+
+def cores() -> int:
+    """Of the machine, those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def frame_of(key: str, ids: Sequence[str], hits: Hits, item_ids: pl.Series) -> pl.DataFrame:
@@ -48,7 +55,7 @@ def write_lists(
     """Write the answers for all of `ids` into a .csv or .parquet file, whole or not at all.
 
     Args:
-        answer: the rows of a block of ids.
+        answer: the rows of a block of ids; several threads ask for some at once.
         asked: what else the answers depend on, in words; work that was cut off is gone on with only
             where this and the ids are the same.
     Returns: rows written.
@@ -95,17 +102,27 @@ class _Parts:
         self, ids: Sequence[str], answer: Callable[[Sequence[str]], pl.DataFrame], report: Report
     ) -> tuple[int, list[Path]]:
         """Rows, and the files they stand in, in order; blocks that are there already aren't asked for."""
-        self._open()
-        rows, files = 0, []
-        for number, at in enumerate(range(0, len(ids), BLOCK)):
-            file = self.folder / f"{number:06}.parquet"
+
+        def part(number: int) -> int:
+            file = files[number]
             if not file.is_file():
                 partial = file.with_suffix(".partial")
-                answer(ids[at : at + BLOCK]).write_parquet(partial)
+                answer(ids[number * BLOCK : (number + 1) * BLOCK]).write_parquet(partial)
                 os.replace(partial, file)
-            rows += pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()
-            files.append(file)
-            report(Progress("lists", min(at + BLOCK, len(ids)), len(ids)))
+            return int(pl.scan_parquet(file, glob=False).select(pl.len()).collect().item())
+
+        self._open()
+        files = [self.folder / f"{number:06}.parquet" for number in range(-(-len(ids) // BLOCK))]
+        rows = 0
+        # A thread a core, each with products of its own: most of the work is NumPy's, which leaves the lock.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
+            try:
+                for number, more in enumerate(pool.map(part, range(len(files))), 1):
+                    rows += more
+                    report(Progress("lists", min(number * BLOCK, len(ids)), len(ids)))
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
         return rows, files
 
     def _open(self) -> None:
