@@ -26,7 +26,7 @@ from rich.table import Table
 from benchmarks.baselines import plain
 from benchmarks.rows import one_of, record
 from tastemaker.data import Dataset, read
-from tastemaker.data.read import read_log
+from tastemaker.data.reading import read_log
 from tastemaker.data.sources import Frames, convert
 from tastemaker.data.split import Fold, against, choose
 from tastemaker.evaluation.baselines import Ease, ItemKnn, Popularity, Random

@@ -270,13 +270,13 @@ def test_a_link_in_place_of_a_folder_is_refused(saved, tmp_path):
 
 def test_another_format_is_refused_by_number(saved):
     text = (saved / "manifest.json").read_text()
-    (saved / "manifest.json").write_text(text.replace('"format": 1', '"format": 99'))
-    with pytest.raises(BundleError, match="format 99; this version reads format 1"):
+    (saved / "manifest.json").write_text(text.replace('"format": 2', '"format": 99'))
+    with pytest.raises(BundleError, match="format 99; this version reads format 2"):
         Bundle.open(saved)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "7", '{"format": 1}', '{"format": 1, "checksum": 3}', "\ud800"]
+    "text", ["", "{", "[]", "7", '{"format": 2}', '{"format": 2, "checksum": 3}', "\ud800"]
 )
 def test_a_damaged_manifest_is_one_clear_line(saved, text):
     (saved / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))

@@ -39,7 +39,7 @@ def files() -> list[str]:
 
 
 def part_of(module: str) -> str:
-    """`tastemaker.data.read` → data; the package itself → tastemaker."""
+    """`tastemaker.data.reading` → data; the package itself → tastemaker."""
     _, _, rest = module.partition(".")
     return rest.split(".")[0] or "tastemaker"
 

@@ -29,7 +29,7 @@ from tastemaker.features.pairs import Pairs
 from tastemaker.features.text import Tfidf
 from tastemaker.recipe import Column, Recipe
 
-FORMAT = 1
+FORMAT = 2
 
 ARRAYS = ("item_vectors", "item_inputs", "neighbour_vectors", "neighbour_queries", "popularity")
 
@@ -334,26 +334,25 @@ def _verify(path: Path, files: Mapping[str, str]) -> None:
 
 
 def _histories_frame(log: Interactions) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "user_id": pl.Series([log.user_ids[user] for user in log.users], dtype=pl.String),
-            "row": log.rows,
-            "time": log.times,
-            "weight": log.weights,
-        }
-    )
+    """A row a person."""
+    events = {"rows": log.rows, "times": log.times, "weights": log.weights}
+    frame = pl.DataFrame({"user": log.users, **events}, schema_overrides={"user": pl.Int32})
+    people = pl.DataFrame({"user": np.arange(log.user_count, dtype=np.int32), "user_id": log.user_ids})
+    lists = frame.group_by("user", maintain_order=True).agg(pl.all())
+    return people.join(lists, on="user", how="left", maintain_order="left").drop("user")
 
 
 def _histories(frame: pl.DataFrame, manifest: Manifest) -> Interactions:
-    names = frame["user_id"].unique(maintain_order=True)
-    place = {name: number for number, name in enumerate(names)}
-    users = np.array([place[name] for name in frame["user_id"]], np.int32)
-    return Interactions.from_events(
-        names.to_list(),
-        users,
-        frame["row"].to_numpy(),
-        frame["time"].to_numpy(),
-        frame["weight"].to_numpy(),
+    counts = frame["rows"].list.len().fill_null(0).to_numpy()
+    rows, times, weights = (
+        frame[name].drop_nulls().list.explode().to_numpy() for name in ("rows", "times", "weights")
+    )
+    return Interactions(
+        frame["user_id"].to_list(),
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        rows,
+        times,
+        weights,
         is_ordered=manifest.is_ordered,
         is_clock=manifest.is_clock,
     )

@@ -16,7 +16,7 @@ import polars as pl
 
 from tastemaker.data.encoding import to_utf8
 from tastemaker.data.names import ITEM_IDS, TITLES, USER_IDS, plain_name
-from tastemaker.data.read import Dataset, read
+from tastemaker.data.reading import Dataset, read
 from tastemaker.data.tables import read_bytes, read_table
 from tastemaker.errors import DataError
 
