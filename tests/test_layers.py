@@ -18,7 +18,7 @@ ORDER = [
     ["model"],
     ["bundle"],
     ["retrieve"],
-    ["explain"],
+    ["explain", "golden"],
     ["recommend"],
     ["lists"],
     ["evaluation"],

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -88,6 +88,7 @@ class Bundle:
         pairs: what items of a history say of others, where scores use it.
         evaluation: the report of the exam held while training, as JSON; None without one.
         rejected: rows of the input that could not be used.
+        golden: requests and their answers, see `golden`.
     """
 
     manifest: Manifest
@@ -102,6 +103,7 @@ class Bundle:
     pairs: Pairs | None = None
     evaluation: dict[str, Any] | None = None
     rejected: pl.DataFrame | None = None
+    golden: Sequence[Any] = ()
     card: str = ""
 
     @property
@@ -151,6 +153,8 @@ class Bundle:
                 yield f"{folder}/{name}.npy", _npy(array)
         if self.evaluation is not None:
             yield "evaluation.json", json.dumps(self.evaluation, indent=1).encode()
+        if self.golden:
+            yield "golden.json", json.dumps(self.golden, indent=1).encode()
         if self.rejected is not None and self.rejected.height:
             yield "rejected.csv", self.rejected.write_csv().encode()
         yield "card.md", self.card.encode()
@@ -167,7 +171,7 @@ class Bundle:
         items, users = (manifest.columns.get(name) for name in ("items", "users"))
         catalogue = Catalogue(_read_parquet(path / "catalogue.parquet"), tuple(items or ()))
         evaluation = path / "evaluation.json"
-        rejected = path / "rejected.csv"
+        rejected, golden = path / "rejected.csv", path / "golden.json"
         return cls(
             manifest=manifest,
             catalogue=catalogue,
@@ -185,6 +189,7 @@ class Bundle:
             pairs=_part(Pairs, path / "pairs", manifest),
             evaluation=json.loads(evaluation.read_bytes()) if evaluation.exists() else None,
             rejected=pl.read_csv(rejected, infer_schema=False, glob=False) if rejected.exists() else None,
+            golden=json.loads(golden.read_bytes()) if golden.exists() else (),
             card=(path / "card.md").read_text(encoding="utf-8"),
         )
 

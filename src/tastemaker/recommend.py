@@ -5,6 +5,7 @@ is what is served. Nothing here learns and nothing here needs TensorFlow.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.titles import series_key
 from tastemaker.errors import TastemakerError, UnknownItemError
 from tastemaker.explain import because, kinship
+from tastemaker.golden import check, golden
 from tastemaker.hits import Bools, Hits, best
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.nearest import Nearest
@@ -46,12 +48,14 @@ class Recommender:
 
     @classmethod
     def load(cls, path: Path | str) -> "Recommender":
-        """Open a bundle. Raises BundleError when it is missing or damaged."""
-        return cls(Bundle.open(path))
+        """Open a bundle. Raises BundleError when it is missing, damaged or doesn't answer as it did."""
+        recommender = cls(Bundle.open(path))
+        check(recommender)
+        return recommender
 
     def save(self, path: Path | str) -> None:
         """Write the bundle. Raises BundleError when that fails; an older one is then untouched."""
-        self.bundle.save(path)
+        replace(self.bundle, golden=golden(self)).save(path)
 
     # --- for a person -----------------------------------------------------------------------
 
