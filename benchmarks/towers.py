@@ -85,12 +85,13 @@ def measured(tower: keras.Model, export: Callable[[keras.Model], tuple[int, Run]
             "empty": inputs(tower, 256, present=0.0),
         }.items()
     }
-    times = {batch: microseconds(run, inputs(tower, batch)) for batch in (1, 256)}
+    times = {batch: microseconds(run, inputs(tower, batch)) for batch in (1, 32, 256)}
     return {
         "works": True,
         "kilobytes": round(size / 1024),
         "apart": {kind: float(f"{value:.1e}") for kind, value in apart.items()},
         "us_alone": round(times[1], 1),
+        "us_each_of_32": round(times[32] / 32, 1),
         "us_each_of_256": round(times[256] / 256, 1),
     }
 

@@ -34,6 +34,10 @@ MEMORY = 0.9
 BLOCK = 256
 """Queries answered at once."""
 
+TOWER_BLOCK = 32
+"""Histories that the tower reads at once: of a transformer, more outgrow the cache and take a third longer
+(benchmarks/towers.py)."""
+
 
 class Nearest:
     """Finds items by the model of one bundle; many threads may ask at once.
@@ -75,7 +79,7 @@ class Nearest:
         """(B, D) what `item_vectors` are compared with. Only for a bundle with a query tower, which sees
         the newest `history_length` of each window.
         """
-        steps = [slice(at, at + BLOCK) for at in range(0, len(window.rows), BLOCK)]
+        steps = [slice(at, at + TOWER_BLOCK) for at in range(0, len(window.rows), TOWER_BLOCK)]
         blocks = [self._query_block(window.part(step, self._length), user_ids[step]) for step in steps]
         return np.concatenate(blocks) if blocks else np.zeros((0, self._vectors.shape[1]), np.float32)
 
