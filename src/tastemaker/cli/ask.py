@@ -31,6 +31,9 @@ def recommend(
     interactions: Annotated[
         Path | None, typer.Option(help="A newer log; it replaces what the bundle knows of people.")
     ] = None,
+    filter: options.Filter = None,
+    only_file: options.OnlyFile = None,
+    exclude_file: options.ExcludeFile = None,
     k: options.Length = 10,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -42,17 +45,18 @@ def recommend(
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
+    held = options.held(recommender, filter, only_file, exclude_file)
     log = None if interactions is None else options.log_for(recommender, interactions)
     if users_file is not None:
         known = recommender.bundle.histories if log is None else log
         many = options.ids_of(users_file, lambda id: known.user(id) is not None)
         slates: Iterable[tuple[str, Slate]] = zip(
-            many, recommender.recommend_many(many, k, interactions=log), strict=True
+            many, recommender.recommend_many(many, k, interactions=log, **held), strict=True
         )
     elif history is not None:
-        slates = [("", recommender.recommend(history=_history(history, recommender), k=k))]
+        slates = [("", recommender.recommend(history=_history(history, recommender), k=k, **held))]
     else:
-        slates = [(str(user), recommender.recommend(user_id=user, k=k, interactions=log))]
+        slates = [(str(user), recommender.recommend(user_id=user, k=k, interactions=log, **held))]
     _answer(slates, "user_id", "for {}", out, as_json, one=users_file is None)
 
 
@@ -66,6 +70,9 @@ def similar(
     all_seasons: Annotated[
         bool, typer.Option("--all-seasons", help="Every season, not one entry a series.")
     ] = False,
+    filter: options.Filter = None,
+    only_file: options.OnlyFile = None,
+    exclude_file: options.ExcludeFile = None,
     k: options.Length = 10,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -77,13 +84,14 @@ def similar(
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
+    held = options.held(recommender, filter, only_file, exclude_file)
     if items_file is not None:
         many = options.ids_of(items_file, recommender.catalogue.__contains__)
-        slates = recommender.similar_many(many, k, all_seasons=all_seasons)
+        slates = recommender.similar_many(many, k, all_seasons=all_seasons, **held)
     else:
         row = recommender.row(item) if item is not None else recommender.find(str(title))
         item_id = recommender.catalogue.ids[row]
-        slates = iter([(item_id, recommender.similar(item_id=item_id, k=k, all_seasons=all_seasons))])
+        slates = iter([(item_id, recommender.similar(item_id=item_id, k=k, all_seasons=all_seasons, **held))])
     _answer(slates, "query_item_id", "like {}", out, as_json, one=items_file is None)
 
 
@@ -91,12 +99,11 @@ def _answer(
     slates: "Iterable[tuple[str, Slate]]", key: str, heading: str, out: Path | None, as_json: bool, one: bool
 ) -> None:
     import json
-    import sys
 
     from tastemaker.cli.show import console, slate_table
 
     if out is not None:
-        rows = options.write_lists(out, _frames(slates, key))
+        rows = options.write_lists(out, _frames(_telling(slates), key))
         typer.echo(f"{rows:,} rows in {out}", err=True)
         return
     if as_json:
@@ -104,10 +111,19 @@ def _answer(
         typer.echo(json.dumps(answers[0] if one else answers, ensure_ascii=False, indent=2))
         return
     screen = console()
-    for _, slate in slates:
+    for _, slate in _telling(slates):
         screen.print(slate_table(slate, heading.format(slate.query)))
+
+
+def _telling(slates: "Iterable[tuple[str, Slate]]") -> "Iterator[tuple[str, Slate]]":
+    """The same; what the asker should know goes to stderr, once, after the answer that it was said of."""
+    told: set[str] = set()
+    for id, slate in slates:
+        yield id, slate
         for note in slate.notes:
-            print(note, file=sys.stderr)
+            if note not in told:
+                typer.echo(note, err=True)
+        told.update(slate.notes)
 
 
 def _frames(slates: "Iterable[tuple[str, Slate]]", key: str) -> "Iterator[pl.DataFrame]":

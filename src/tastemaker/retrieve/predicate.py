@@ -306,4 +306,4 @@ def _fit(column: Column, given: _Given) -> Any:
                 refuse(at, f"'{name}' holds dates, and {value[:40]!r} is none. \"2020-01-31\" is.")
         case "dates", _:
             refuse(at, f"'{name}' holds dates, as \"2020-01-31\"; its years are year(`{name}`).")
-    return refuse(at, f"'{name}' holds texts: put {value} in quotes.")
+    return refuse(at, f"'{name}' holds texts: put this number in quotes.")
