@@ -104,14 +104,19 @@ class Recommender:
         k = self._length(k)
         limit = self._limits.of(filter, only, exclude)
         log = self.bundle.histories if interactions is None else interactions
-        stranger = self._sources.search(*nobody(), k, limit.rows)[0]
+        stranger: Candidates | None = None
         for at in range(0, len(user_ids), BLOCK):
             block = user_ids[at : at + BLOCK]
             known = [user for user in map(log.user, block) if user is not None]
             found = iter(self._sources.search(log, np.array(known, np.int32), k, limit.rows))
             for user_id in block:
                 asker = Asker.of(self.bundle, user_id, None, log)
-                own = stranger if log.user(user_id) is None else next(found)
+                if log.user(user_id) is not None:
+                    own = next(found)
+                else:
+                    if stranger is None:
+                        stranger = self._sources.search(*nobody(), k, limit.rows)[0]
+                    own = stranger
                 yield self._personal(own, asker, (), limit.told(len(own)))
 
     def candidates(

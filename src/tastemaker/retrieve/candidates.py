@@ -38,6 +38,8 @@ class Candidates:
     @property
     def sources(self) -> tuple[tuple[str, ...], ...]:
         """(n,) names of all that brought an item, first the one whose quota it took."""
+        if len(self.names) == 1:
+            return (self.names,) * len(self)
         return tuple(
             (self.names[by], *(self.names[other] for other in np.flatnonzero(found) if other != by))
             for by, found in zip(self.by, ~np.isnan(self.said), strict=True)

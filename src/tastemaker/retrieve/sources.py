@@ -60,7 +60,7 @@ class Sources:
     def search(self, log: Interactions, users: Users, k: int, only: Bools | None = None) -> list[Candidates]:
         """The first k candidates for each of `users` (B,) of a log; fewer only where no more are left."""
         lists = {name: self._ask(name, log, users, k, only) for name in self.shares}
-        short = np.flatnonzero([len(_union(lists, place)) < k for place in range(len(users))])
+        short = np.flatnonzero(_brought(list(lists.values())) < k)
         resorts: dict[str, Hits] = {}
         if len(short):
             for name in (NEAREST, POPULARITY):
@@ -116,8 +116,11 @@ class Sources:
         return self._nearest.neighbours.search(rows[:, None], whole, k, exclude, only)
 
 
-def _union(lists: Mapping[str, Hits], place: int) -> set[int]:
-    return {int(row) for hits in lists.values() for row in hits.rows[place] if row != PAD}
+def _brought(lists: Sequence[Hits]) -> npt.NDArray[np.int64]:
+    """(B,) how many items all lists together bring each of B people."""
+    rows = np.sort(np.concatenate([hits.rows for hits in lists], axis=1), axis=1)
+    is_new = np.diff(rows, axis=1, prepend=PAD) != 0  # what stands in two lists counts once, PAD not at all
+    return np.asarray(is_new.sum(1))
 
 
 def _one(hits: Hits, place: int) -> Hits:
