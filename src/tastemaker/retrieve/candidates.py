@@ -59,7 +59,10 @@ def merged(names: tuple[str, ...], shares: Sequence[float], lists: Sequence[Hits
         shares: (S,) 0 or more; earlier sources win ties.
         lists: (S,) answers to one query each.
     """
-    waiting = [[int(row) for row in hits.rows[0] if row != PAD] for hits in lists]
+    filled = [source for source, hits in enumerate(lists) if (hits.rows != PAD).any()]
+    if len(filled) == 1:
+        return _alone(names, filled[0], lists[filled[0]], k)
+    waiting = [hits.rows[0][hits.rows[0] != PAD].tolist() for hits in lists]
     own = [
         dict(zip(rows, hits.scores[0].tolist(), strict=False))
         for rows, hits in zip(waiting, lists, strict=True)
