@@ -152,6 +152,7 @@ def test_lists_say_what_may_come_back_and_what_may_not(answers):
 
 
 @hypothesis.given(mask=lists(booleans(), min_size=6, max_size=6), seen=sets(integers(0, 5)), k=integers(1, 7))
+@hypothesis.settings(deadline=None)
 def test_whatever_a_limit_leaves_all_of_it_comes_back(answers, mask, seen, k):
     allowed = [id for id, is_in in zip("abcdef", mask, strict=True) if is_in]
     history = ["abcdef"[row] for row in seen]

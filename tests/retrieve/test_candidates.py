@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tastemaker.data.catalogue import PAD
@@ -39,6 +39,7 @@ def test_places_go_by_highest_quotient():
 
 
 @given(parts=some.lists(some.integers(0, 9), min_size=1, max_size=4).filter(any), times=some.integers(1, 4))
+@settings(deadline=None)
 def test_quotas_hold_exactly_where_they_are_whole(parts, times):
     k = sum(parts) * times
     lists = [hits(*range(100 * source, 100 * source + k)) for source in range(len(parts))]
@@ -75,6 +76,7 @@ SHARES = some.lists(some.sampled_from([0, 0.1, 0.5, 2]), min_size=4, max_size=4)
 
 
 @given(lists=LISTS, shares=SHARES, k=some.integers(1, 20))
+@settings(deadline=None)
 def test_nothing_twice_all_that_there_is_falling_scores_and_a_shorter_list_is_its_beginning(lists, shares, k):
     asked = [hits(*rows, PAD) for rows in lists]
     found = merge(shares[: len(lists)], asked, k)

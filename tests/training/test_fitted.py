@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tastemaker.recommend import Recommender
 from tastemaker.training.fitted import lengthened
 
 VECTORS = np.array([[3, 0, 4], [0, 0, 0], [0.6, 0, 0.8], [0, -1, 0]], np.float32)
@@ -45,3 +46,28 @@ def test_what_the_tower_sees_and_what_items_are_compared_by_stay():
         lengthened({"item_vectors": np.zeros((2, 3), np.float32)}, 0)["item_vectors"].tolist()
         == [[0] * 3] * 2
     )
+
+
+@pytest.mark.slow
+def test_the_recipes_similarity_and_sources_reach_the_bundle_and_its_lists(
+    tastemaker, planted, settings, tmp_path
+):
+    pytest.importorskip("tensorflow")
+    knobs = (
+        "retrieval.norm_power=0",
+        "retrieval.sources={nearest=0.8, next_season=0.2}",
+        "history.pairs=none",
+    )
+    sets = [part for knob in knobs for part in ("--set", knob)]
+    files = ("--items", planted.items, "--interactions", planted.interactions)
+    done = tastemaker("train", *files, *settings, *sets, "--out", tmp_path / "bundle")
+    assert done.status == 0, done.stderr
+    recommender = Recommender.load(tmp_path / "bundle")
+    arrays = recommender.bundle.arrays
+    lengths = np.linalg.norm(arrays["item_vectors"], axis=1)
+    assert lengths == pytest.approx(np.full(len(lengths), lengths[0]), rel=1e-4)
+    assert np.ptp(np.linalg.norm(arrays["item_inputs"], axis=1)) > 0.01
+    # Comet has three seasons, the first three items.
+    slate = recommender.recommend(history=[planted.item_ids[20], planted.item_ids[0]], k=5)
+    (season,) = (item for item in slate if "next_season" in item.source)
+    assert season.item_id == planted.item_ids[1]
