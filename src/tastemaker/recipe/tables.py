@@ -303,7 +303,7 @@ class RetrievalRecipe(Table):
     """of an event, where `trending` counts it"""
     norm_power: float = Field(1.0, ge=0, le=1)
     """what an item vector's length counts for in a model of histories. 1: all of it, the dot product. 0:
-    nothing, the cosine, which lifts rare items"""
+    nothing, the cosine"""
 
 
 class EvaluationRecipe(Table):
