@@ -126,6 +126,15 @@ def test_what_is_no_setting_is_refused_with_an_example(setting):
             "negatives.count=many",
             "negatives.count is 'many': input should be 'all', 'auto' or a whole number from 0 up.",
         ),
+        (
+            "retrieval.sources.nearest=0",
+            "retrieval.sources is {'nearest': 0}: input should give one source at least a share above 0.",
+        ),
+        (
+            "retrieval.sources.trendy=1",
+            "[retrieval.sources] has no key 'trendy'. Did you mean 'trending'?",
+        ),
+        ("retrieval.norm_power=2", "retrieval.norm_power is 2: input should be less than or equal to 1."),
         ("history.epochs=0", "history.epochs is 0: input should be greater than or equal to 1."),
         ("history.dropout=1", "history.dropout is 1: input should be less than 1."),
         (

@@ -2,13 +2,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis.strategies import booleans, integers, lists, sets
 from scipy import sparse
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
-from tastemaker.errors import AmbiguousTitleError, TastemakerError, UnknownItemError
+from tastemaker.errors import AmbiguousTitleError, FilterError, TastemakerError, UnknownItemError
 from tastemaker.features.pairs import Pairs
 from tastemaker.recommend import Recommender
 from tastemaker.slate import Slate
@@ -117,6 +119,74 @@ def test_top_gives_the_same_lists_as_rows(answers):
     assert rows.tolist() == [[4, 3, 2, 0, 1], [3, 2, 1, 5, PAD]]
     nobody = Interactions.from_events(["x", "y"], np.array([1], np.int32), np.array([4], np.int32))
     assert answers.top(nobody, np.array([0, 1], np.int32), 2).tolist() == [[1, 3], [3, 2]]
+
+
+# --- held to some items ---------------------------------------------------------------------
+# Genres: x x y x - y. bob touched f.
+
+
+def test_a_filter_holds_for_everyone_and_everything(answers):
+    assert ids(answers.recommend("ann", filter="genre == 'x'")) == "db"
+    assert ids(answers.recommend(history=["a"], filter="genre == 'x'")) == "bd"
+    assert ids(answers.recommend("eve", filter="genre != 'y'")) == "bda"  # by popularity
+    assert ids(answers.similar("Roma", filter="genre is missing or genre == 'y'")) == "ef"
+    assert ids(answers.similar("Roma", filter="genre == 'x'")) == "da"
+    assert ids(answers.similar("Roma", filter="genre == 'x'", all_seasons=True)) == "dab"
+    many = answers.recommend_many(["ann", "eve"], filter="genre == 'x'")
+    assert [ids(slate) for slate in many] == ["db", "bda"]
+    like = answers.similar_many(["c", "a"], filter="genre == 'x'")
+    assert [(id, ids(slate)) for id, slate in like] == [("c", "da"), ("a", "d")]
+    assert answers.candidates("ann", filter="genre == 'x'").ids == ("d", "b")
+
+
+def test_lists_say_what_may_come_back_and_what_may_not(answers):
+    slate = answers.recommend("ann", only=["f", "c", "a", "zz"], exclude=["c", "yy"])
+    assert ids(slate) == "f"
+    assert slate.notes == (
+        "not in the catalogue, left out of `only`: 'zz'",
+        "not in the catalogue, left out of `exclude`: 'yy'",
+    )
+    assert ids(answers.similar("Roma", only=["b", "c", "e"], exclude=["e"])) == "b"
+    assert ids(answers.recommend("eve", k=2, exclude=["b"])) == "df"
+    assert answers.candidates("ann", exclude=["d"]).ids == ("c", "b", "f")
+
+
+@hypothesis.given(mask=lists(booleans(), min_size=6, max_size=6), seen=sets(integers(0, 5)), k=integers(1, 7))
+@hypothesis.settings(deadline=None)
+def test_whatever_a_limit_leaves_all_of_it_comes_back(answers, mask, seen, k):
+    allowed = [id for id, is_in in zip("abcdef", mask, strict=True) if is_in]
+    history = ["abcdef"[row] for row in seen]
+    left = set(allowed) - set(history)
+    for held in (
+        {"only": allowed},
+        {"filter": f"id in {allowed}"},
+        {"exclude": set("abcdef") - set(allowed)},
+    ):
+        slate = answers.recommend(history=history, k=k, **held)
+        free = answers.recommend(history=history)
+        assert ids(slate) == "".join(id for id in ids(free) if id in left)[:k]
+
+
+def test_an_empty_answer_says_why(answers):
+    nothing = answers.recommend("ann", filter="genre == 'z'")
+    assert len(nothing) == 0
+    assert nothing.notes == ("nothing passes the filter. no item has 'z' in 'genre'",)
+    assert nothing.as_json()["items"] == []
+    seen = answers.recommend("ann", only=["a", "e"])
+    assert seen.notes == ("2 pass the filter, and nothing new is among them",)
+    assert answers.similar("Roma", only=["c"]).notes == ("1 pass the filter, and nothing new is among them",)
+    assert answers.recommend(history=list("abcdef")).notes == ()
+
+
+def test_a_filter_that_can_not_be_read_is_refused_before_any_answer(answers):
+    for ask in (
+        lambda: answers.recommend("ann", filter="gener == 'x'"),
+        lambda: next(answers.recommend_many([], filter="gener == 'x'")),
+        lambda: answers.similar("Roma", filter="gener == 'x'"),
+        lambda: answers.candidates("ann", filter="gener == 'x'"),
+    ):
+        with pytest.raises(FilterError, match=r"no column 'gener'\. Did you mean 'genre'"):
+            ask()
 
 
 # --- with counted pairs ---------------------------------------------------------------------

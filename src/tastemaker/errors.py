@@ -37,5 +37,9 @@ class AmbiguousTitleError(TastemakerError):
         self.candidates = candidates
 
 
+class FilterError(TastemakerError):
+    """A filter that can't be read, or that speaks of a column there isn't."""
+
+
 class TrainingError(TastemakerError):
     """Training can't start, or stopped without a usable model."""

@@ -16,20 +16,23 @@ import numpy.typing as npt
 from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.titles import series_key
 from tastemaker.errors import TastemakerError, UnknownItemError
 from tastemaker.explain import because, kinship
 from tastemaker.golden import check, golden
-from tastemaker.hits import Bools, Hits, best
+from tastemaker.hits import Hits, joined
 from tastemaker.recipe import Recipe
+from tastemaker.retrieve.asker import Asker, nobody
+from tastemaker.retrieve.candidates import Candidates
+from tastemaker.retrieve.limits import Limit, Limits
 from tastemaker.retrieve.nearest import Nearest
+from tastemaker.retrieve.series import Series
+from tastemaker.retrieve.sources import NEAREST, POPULARITY, Sources
 from tastemaker.slate import Recommendation, Slate
 
 if TYPE_CHECKING:
     from tastemaker.retrieve.find import TitleFinder
 
 Users = npt.NDArray[np.int32]
-
 BLOCK = 4096
 """People whose slates are held at once."""
 
@@ -66,6 +69,9 @@ class Recommender:
         k: int = 10,
         *,
         interactions: Interactions | None = None,
+        filter: str | None = None,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
     ) -> Slate:
         """What to show to one person next, known or not.
 
@@ -74,87 +80,125 @@ class Recommender:
             history: item ids, oldest first, instead of what the log knows.
             k: at most so many items, fewer only where the catalogue runs out.
             interactions: replaces the log of the bundle; `tastemaker.data.read_log` makes one of a file.
-        Raises: TastemakerError when neither or both of user and history are given, or k is below 1.
+            filter: what an item must be, `language == "Korean" and not kids`; `retrieve.predicate` says how.
+            only: ids of the only items to choose from.
+            exclude: ids of items to leave out.
+        Raises: TastemakerError when neither or both of user and history are given, or k is below 1;
+            FilterError.
         """
-        _check_k(k)
-        k = min(k, self.catalogue.size)
-        if (user_id is None) == (history is None):
-            raise TastemakerError("recommend takes a user_id or a history, one of the two.")
-        if history is not None:
-            log, notes = self._log_of(history)
-            user: int | None = 0
-            query = f"a history of {len(history)}"
-        else:
-            log, notes = self.bundle.histories if interactions is None else interactions, ()
-            user = log.user(str(user_id))
-            query = f"user {user_id}"
-        if user is None or not len(log.of(user)):
-            why = f"{query} has no known history" if user_id is not None else "none of its items is known"
-            return self._popular(k, query, why if history is None or history else "it is empty", notes)
-        users = np.array([user], np.int32)
-        hits = self.nearest.search(log, users, k)
-        rows = hits.rows[0][hits.rows[0] != PAD]
-        reasons = because(self, log, user, rows)
-        return self._slate(hits, 0, self.bundle.manifest.kind, query, reasons, notes)
+        k = self._length(k)
+        asker = Asker.of(self.bundle, user_id, history, interactions)
+        limit = self.limits.of(filter, only, exclude)
+        found = self._sources.search(asker.log, asker.users, k, limit.rows)[0]
+        reasons = because(self, asker.log, int(asker.users[0]), found.rows)
+        said = [why if NEAREST in names else () for why, names in zip(reasons, found.sources, strict=True)]
+        return self._personal(found, asker, said, (*asker.notes, *limit.told(len(found))))
 
     def recommend_many(
-        self, user_ids: Sequence[str], k: int = 10, *, interactions: Interactions | None = None
+        self,
+        user_ids: Sequence[str],
+        k: int = 10,
+        *,
+        interactions: Interactions | None = None,
+        filter: str | None = None,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
     ) -> Iterator[Slate]:
         """`recommend` for each of `user_ids`, in blocks and without reasons; the same lists."""
+        k = self._length(k)
+        limit = self.limits.of(filter, only, exclude)
+        log = self.bundle.histories if interactions is None else interactions
+        stranger: Candidates | None = None
         for at in range(0, len(user_ids), BLOCK):
             block = user_ids[at : at + BLOCK]
-            hits, is_known = self._ranked(block, k, interactions)
-            for place, (user_id, known) in enumerate(zip(block, is_known, strict=True)):
-                query = f"user {user_id}"
-                why = self.bundle.manifest.kind if known else _popular(f"{query} has no known history")
-                yield self._slate(hits, place, why, query)
+            known = [user for user in map(log.user, block) if user is not None]
+            found = iter(self._sources.search(log, np.array(known, np.int32), k, limit.rows))
+            for user_id in block:
+                asker = Asker.of(self.bundle, user_id, None, log)
+                if log.user(user_id) is not None:
+                    own = next(found)
+                else:
+                    if stranger is None:
+                        stranger = self._sources.search(*nobody(), k, limit.rows)[0]
+                    own = stranger
+                yield self._personal(own, asker, (), limit.told(len(own)))
+
+    def candidates(
+        self,
+        user_id: str | None = None,
+        history: Sequence[str] | None = None,
+        n: int | None = None,
+        *,
+        interactions: Interactions | None = None,
+        filter: str | None = None,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+    ) -> Candidates:
+        """What comes into question for one person, and from where: `recommend` shows the first of them.
+
+        Args:
+            n: at most so many; None for the recipe's `retrieval.candidates`.
+            user_id, history, interactions, filter, only, exclude: as `recommend` takes them.
+        """
+        n = self._length(self.recipe.retrieval.candidates if n is None else n)
+        asker = Asker.of(self.bundle, user_id, history, interactions)
+        rows = self.limits.of(filter, only, exclude).rows
+        found = self._sources.search(asker.log, asker.users, n, rows)[0]
+        return replace(found, ids=tuple(self.catalogue.id_list(found.rows)))
 
     def ranked(
-        self, user_ids: Sequence[str], k: int = 10, *, interactions: Interactions | None = None
+        self,
+        user_ids: Sequence[str],
+        k: int = 10,
+        *,
+        interactions: Interactions | None = None,
+        filter: str | None = None,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
     ) -> Hits:
-        """The same lists as catalogue rows and scores (B, k), for very many at once."""
-        return self._ranked(user_ids, k, interactions)[0]
-
-    def _ranked(
-        self, user_ids: Sequence[str], k: int, interactions: Interactions | None
-    ) -> tuple[Hits, Bools]:
-        _check_k(k)
+        """The lists of `recommend_many` as catalogue rows and scores, (B, k), for very many at once."""
+        k = self._length(k)
+        rows = self.limits.of(filter, only, exclude).rows
         log = self.bundle.histories if interactions is None else interactions
-        known = (log.user(user_id) for user_id in user_ids)
-        users = np.array([-1 if user is None else user for user in known], np.int32)
-        return self._lists(log, users, min(k, self.catalogue.size))
+        users = [log.user(user_id) for user_id in user_ids]
+        is_known = np.array([user is not None for user in users], bool)
+        hits = Hits(np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32))
+        known = np.array([user for user in users if user is not None], np.int32)
+        hits.rows[is_known], hits.scores[is_known] = self._sources.ranked(log, known, k, rows)
+        if not is_known.all():
+            hits.rows[~is_known], hits.scores[~is_known] = self._sources.ranked(*nobody(), k, rows)
+        return hits
 
     def top(self, history: Interactions, users: Users, k: int) -> Rows:
         """(B, k) int32 ranked rows for `users` of `history`, PAD where the catalogue ran out."""
-        return self._lists(history, users, k)[0].rows
+        steps = range(0, len(users), BLOCK)
+        blocks = [self._sources.ranked(history, users[at : at + BLOCK], k) for at in steps]
+        return joined(blocks, k).rows
 
-    def _lists(self, log: Interactions, users: Users, k: int) -> tuple[Hits, Bools]:
-        """For users (B,) of a log, below 0 for strangers; and (B,) who has a history. The others get what is
-        popular.
-        """
-        is_known = (users >= 0) & (np.diff(log.offsets, append=log.offsets[-1])[users] > 0)
-        hits = Hits(np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32))
-        if not is_known.all():
-            popular = best(np.array(self.bundle.arrays["popularity"][None], np.float32), k, [()])
-            hits.rows[~is_known], hits.scores[~is_known] = popular
-        hits.rows[is_known], hits.scores[is_known] = self.nearest.search(log, users[is_known], k)
-        return hits, is_known
-
-    def _popular(self, k: int, query: str, why: str, notes: tuple[str, ...] = ()) -> Slate:
-        hits = best(np.array(self.bundle.arrays["popularity"][None]), k, [()])
-        return self._slate(hits, 0, _popular(why), query, notes=notes)
-
-    def _log_of(self, history: Sequence[str]) -> tuple[Interactions, tuple[str, ...]]:
-        rows = self.catalogue.rows(map(str, history))
-        unknown = [str(id) for id, row in zip(history, rows, strict=True) if row == PAD]
-        notes = (f"not in the catalogue, left out: {', '.join(map(repr, unknown))}",) if unknown else ()
-        rows = rows[rows != PAD]
-        return Interactions.from_events([""], np.zeros(len(rows), np.int32), rows, is_ordered=True), notes
+    def _personal(
+        self,
+        found: Candidates,
+        asker: Asker,
+        reasons: Sequence[tuple[str, ...]],
+        notes: tuple[str, ...],
+    ) -> Slate:
+        """What a source is called in a slate: the model by its kind, the last resort with why it was one."""
+        shown = {NEAREST: self.bundle.manifest.kind, POPULARITY: f"{POPULARITY}: {asker.why}"}
+        sources = [" + ".join(shown.get(name, name) for name in names) for names in found.sources]
+        return self._slate(found.rows, found.scores, sources, asker.query, reasons, notes)
 
     # --- for an item ------------------------------------------------------------------------
 
     def similar(
-        self, title: str | None = None, k: int = 10, *, item_id: str | None = None, all_seasons: bool = False
+        self,
+        title: str | None = None,
+        k: int = 10,
+        *,
+        item_id: str | None = None,
+        all_seasons: bool = False,
+        filter: str | None = None,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
     ) -> Slate:
         """Items like one item.
 
@@ -164,21 +208,30 @@ class Recommender:
             item_id: instead of a title, exactly as in the file.
             all_seasons: list every season of a series. Otherwise each series stands there once, and the
                 asked item's own not at all.
-        Raises: UnknownItemError when nothing answers to it, AmbiguousTitleError when several do.
+            filter, only, exclude: as `recommend` takes them.
+        Raises: UnknownItemError when nothing answers to it, AmbiguousTitleError when several do; FilterError.
         """
-        _check_k(k)
+        k = self._length(k)
         if (title is None) == (item_id is None):
             raise TastemakerError("similar takes a title or an item_id, one of the two.")
         row = self.row(item_id) if item_id is not None else self.find(str(title))
-        return self._similar(row, k, all_seasons)
+        return self._similar(row, k, all_seasons, self.limits.of(filter, only, exclude))
 
     def similar_many(
-        self, item_ids: Sequence[str], k: int = 10, *, all_seasons: bool = False
+        self,
+        item_ids: Sequence[str],
+        k: int = 10,
+        *,
+        all_seasons: bool = False,
+        filter: str | None = None,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
     ) -> Iterator[tuple[str, Slate]]:
         """`similar` for each id, with the id. Raises UnknownItemError before the first answer."""
-        _check_k(k)
+        k = self._length(k)
+        limit = self.limits.of(filter, only, exclude)
         for item_id, row in [(item_id, self.row(item_id)) for item_id in item_ids]:
-            yield item_id, self._similar(row, k, all_seasons)
+            yield item_id, self._similar(row, k, all_seasons, limit)
 
     def row(self, item_id: str) -> int:
         """The catalogue row of an id. Raises UnknownItemError."""
@@ -197,58 +250,65 @@ class Recommender:
         row = int(self.catalogue.rows([title])[0])
         return self._finder.find(title) if row == PAD else row
 
-    def _similar(self, row: int, k: int, all_seasons: bool) -> Slate:
-        size = self.catalogue.size
-        k = min(k, size)
+    def _similar(self, row: int, k: int, all_seasons: bool, limit: Limit) -> Slate:
+        size, search = self.catalogue.size, self.nearest.neighbours.search
         asked, whole = np.array([[row]], np.int32), np.ones((1, 1), np.float32)
-        query = self.catalogue.titles[row]
         if all_seasons:
-            hits = self.nearest.neighbours.search(asked, whole, k, [[row]])
+            hits = search(asked, whole, k, [[row]], limit.rows)
         else:
-            own = np.flatnonzero(self._series == self._series[row])
-            hits = self._one_per_series(
-                self.nearest.neighbours.search(asked, whole, min(size, 8 * k + 64), [own]), k
-            )
+            own = np.flatnonzero(self._series.numbers == self._series.numbers[row])
+            some = search(asked, whole, min(size, 8 * k + 64), [own], limit.rows)
+            hits = self._series.first_of_each(some, k)
             if len(hits.rows[0]) < k:
-                hits = self._one_per_series(self.nearest.neighbours.search(asked, whole, size, [own]), k)
-        rows = hits.rows[0][hits.rows[0] != PAD]
-        return self._slate(hits, 0, self.bundle.manifest.kind, query, kinship(self.catalogue, row, rows))
-
-    def _one_per_series(self, hits: Hits, k: int) -> Hits:
-        rows = hits.rows[0][hits.rows[0] != PAD]
-        _, first = np.unique(self._series[rows], return_index=True)
-        kept = np.sort(first)[:k]
-        return Hits(hits.rows[:, kept], hits.scores[:, kept])
+                hits = self._series.first_of_each(search(asked, whole, size, [own], limit.rows), k)
+        there = hits.rows[0] != PAD
+        rows, scores = hits.rows[0][there], hits.scores[0][there]
+        sources = [str(self.bundle.manifest.kind)] * len(rows)
+        reasons = kinship(self.catalogue, row, rows)
+        query, notes = self.catalogue.titles[row], limit.told(len(rows))
+        return self._slate(rows, scores, sources, query, reasons, notes)
 
     # --- shared -----------------------------------------------------------------------------
 
     def _slate(
         self,
-        hits: Hits,
-        query: int,
-        source: str,
+        rows: Rows,
+        scores: npt.NDArray[np.float32],
+        sources: Sequence[str],
         asked: str,
-        reasons: Sequence[tuple[str, ...]] = (),
-        notes: tuple[str, ...] = (),
+        reasons: Sequence[tuple[str, ...]],
+        notes: tuple[str, ...],
     ) -> Slate:
-        found = hits.rows[query] != PAD
-        rows, scores = hits.rows[query][found], hits.scores[query][found]
         ids, titles = self.catalogue.ids, self.catalogue.titles
+        places = zip(rows, scores, sources, reasons or [()] * len(rows), strict=True)
         return Slate(
             tuple(
                 Recommendation(ids[row], titles[row], float(score), rank, source, why)
-                for rank, (row, score, why) in enumerate(
-                    zip(rows, scores, reasons or [()] * len(rows), strict=True), 1
-                )
+                for rank, (row, score, source, why) in enumerate(places, 1)
             ),
             asked,
             notes,
         )
 
+    def _length(self, k: int) -> int:
+        """Of a list that has room for one item at least, and not for more than there are."""
+        if k < 1:
+            raise TastemakerError(f"k is {k}: a list needs room for one item at least.")
+        return min(k, self.catalogue.size)
+
     @cached_property
     def nearest(self) -> Nearest:
         """What finds items by the model."""
         return Nearest(self.bundle)
+
+    @cached_property
+    def _sources(self) -> Sources:
+        return Sources(self.bundle, self.nearest, self._series)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What reads filters and lists of ids."""
+        return Limits(self.catalogue)
 
     @cached_property
     def _finder(self) -> "TitleFinder":
@@ -257,19 +317,5 @@ class Recommender:
         return TitleFinder(self.catalogue.titles)
 
     @cached_property
-    def _series(self) -> npt.NDArray[np.int64]:
-        """(N,) a number a series, shared by its seasons."""
-        numbers: dict[str, int] = {}
-        return np.array(
-            [numbers.setdefault(series_key(title), len(numbers)) for title in self.catalogue.titles]
-        )
-
-
-def _popular(why: str) -> str:
-    """The source of a list that isn't the model's."""
-    return f"popularity: {why}"
-
-
-def _check_k(k: int) -> None:
-    if k < 1:
-        raise TastemakerError(f"k is {k}: a list needs room for one item at least.")
+    def _series(self) -> Series:
+        return Series(self.catalogue.titles)

@@ -126,6 +126,49 @@ def test_all_seasons_lists_every_season(tastemaker, bundle):
     assert every == ["Dune (1984)", "Comet: Season 1", "Comet: Season 2", "Dune (2021)", "Oslo"]
 
 
+def test_answers_are_held_to_a_filter_and_to_lists_in_files(tastemaker, bundle, written):
+    def found(*arguments: object) -> list[str]:
+        done = tastemaker(*arguments, "--json")
+        assert done.status == 0, done.stderr
+        answer = json.loads(done.stdout)
+        return [
+            "".join(i["item_id"] for i in a["items"]) for a in (answer if type(answer) is list else [answer])
+        ]
+
+    only, exclude = written("a\nd\nf\nzz\n", "only.txt"), written("d", "exclude.txt")
+    assert found("recommend", bundle, "--user", "ann", "--filter", "genre == 'x'") == ["db"]
+    assert found("recommend", bundle, "--history", "a", "--only-file", only) == ["df"]
+    held = ("--only-file", only, "--exclude-file", exclude, "--filter", "genre == 'y' or genre == 'x'")
+    users = written("ann\neve\n", "users.txt")
+    assert found("recommend", bundle, "--users-file", users, *held) == ["f", "fa"]
+    assert found("similar", bundle, "roma", *held) == ["af"]
+    assert found("similar", bundle, "--items-file", written("c\nb\n", "items.txt"), *held) == ["af", "f"]
+    assert found("recommend", bundle, "--user", "ann", "--exclude-file", written("", "none.txt")) == ["dcbf"]
+    assert found("recommend", bundle, "--user", "ann", "--only-file", written("", "none.txt")) == [""]
+
+
+def test_what_a_limit_leaves_out_is_told_once(tastemaker, bundle, written, tmp_path):
+    users, only = written("ann\neve\n", "users.txt"), written("zz\n", "only.txt")
+    asked = ("recommend", bundle, "--users-file", users, "--only-file", only)
+    notes = ["not in the catalogue, left out of `only`: 'zz'", "nothing passes the filter and the lists"]
+    done = tastemaker(*asked)
+    assert (done.status, done.stderr.splitlines()) == (0, notes)
+    done = tastemaker(*asked, "--out", tmp_path / "x.csv")
+    assert (done.status, done.stderr.splitlines()) == (0, [*notes, f"0 rows in {tmp_path / 'x.csv'}"])
+    (answer, _) = json.loads(tastemaker(*asked, "--json").stdout)
+    assert (answer["items"], answer["notes"]) == ([], notes)
+
+
+@pytest.mark.parametrize("command", [("recommend", "--user", "ann"), ("similar", "roma")])
+def test_a_filter_that_can_not_be_read_is_one_line_and_status_2(tastemaker, bundle, command):
+    done = tastemaker(command[0], bundle, *command[1:], "--filter", "genre = 'x'")
+    assert (done.status, done.stdout) == (2, "")
+    assert (
+        done.stderr
+        == "tastemaker: In the filter, at character 7: '=' means nothing here. Did you mean '=='?\n"
+    )
+
+
 def test_newer_interactions_replace_what_is_known_and_seen(tastemaker, bundle, written, tmp_path):
     # ann is now somebody who touched f alone: what she had seen comes back, f goes. bob is a stranger.
     log = written("user_id,item_id,timestamp\nann,f,9\nann,strange,10\n", "log.csv")

@@ -1,7 +1,7 @@
 """`tastemaker recommend` and `tastemaker similar`: questions to a bundle."""
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +28,9 @@ def recommend(
     interactions: Annotated[
         Path | None, typer.Option(help="A newer log; it replaces what the bundle knows of people.")
     ] = None,
+    filter: options.Filter = None,
+    only_file: options.OnlyFile = None,
+    exclude_file: options.ExcludeFile = None,
     k: options.Length = 10,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -42,28 +45,33 @@ def recommend(
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
+    held = options.held(recommender, filter, only_file, exclude_file)
     log = None if interactions is None else options.log_for(recommender, interactions)
-    asked = [recommender.bundle.version, "" if log is None else log.fingerprint, str(k)]
+    asked = [recommender.bundle.version, "" if log is None else log.fingerprint, f"{k} {held}"]
     if users_file is not None:
         known = recommender.bundle.histories if log is None else log
         many = options.ids_of(users_file, lambda id: known.user(id) is not None)
         if out is not None:
+            for note in recommender.limits.of(**held).notes:
+                typer.echo(note, err=True)
             items = pl.Series(recommender.catalogue.ids, dtype=pl.String)
 
             def answer(block: Sequence[str]) -> pl.DataFrame:
-                return frame_of("user_id", block, recommender.ranked(block, k, interactions=log), items)
+                return frame_of(
+                    "user_id", block, recommender.ranked(block, k, interactions=log, **held), items
+                )
 
             _write(out, many, answer, asked)
             return
         slates: Iterable[tuple[str, Slate]] = zip(
-            many, recommender.recommend_many(many, k, interactions=log), strict=True
+            many, recommender.recommend_many(many, k, interactions=log, **held), strict=True
         )
     elif history is not None:
-        slates = [("", recommender.recommend(history=_history(history, recommender), k=k))]
+        slates = [("", recommender.recommend(history=_history(history, recommender), k=k, **held))]
     else:
-        slates = [(str(user), recommender.recommend(user_id=user, k=k, interactions=log))]
+        slates = [(str(user), recommender.recommend(user_id=user, k=k, interactions=log, **held))]
     if out is not None:
-        _write(out, [""], lambda _: _frame(slates, "user_id"), asked)
+        _write(out, [""], lambda _: _frame(_telling(slates), "user_id"), asked)
     else:
         _show(slates, "user_id", "for {}", as_json, one=users_file is None)
 
@@ -78,6 +86,9 @@ def similar(
     all_seasons: Annotated[
         bool, typer.Option("--all-seasons", help="Every season, not one entry a series.")
     ] = False,
+    filter: options.Filter = None,
+    only_file: options.OnlyFile = None,
+    exclude_file: options.ExcludeFile = None,
     k: options.Length = 10,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -89,6 +100,7 @@ def similar(
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
+    held = options.held(recommender, filter, only_file, exclude_file)
     if items_file is not None:
         ids = options.ids_of(items_file, recommender.catalogue.__contains__)
     else:
@@ -96,20 +108,19 @@ def similar(
         ids = [recommender.catalogue.ids[row]]
 
     def answers(some: Sequence[str]) -> "Iterable[tuple[str, Slate]]":
-        return recommender.similar_many(some, k, all_seasons=all_seasons)
+        return recommender.similar_many(some, k, all_seasons=all_seasons, **held)
 
     if out is not None:
         for id in ids:
             recommender.row(id)  # all of them, before the first answer
-        asked = [recommender.bundle.version, str(k), str(all_seasons)]
-        _write(out, ids, lambda block: _frame(answers(block), "query_item_id"), asked)
+        asked = [recommender.bundle.version, f"{k} {all_seasons} {held}"]
+        _write(out, ids, lambda block: _frame(_telling(answers(block)), "query_item_id"), asked)
     else:
         _show(answers(ids), "query_item_id", "like {}", as_json, one=items_file is None)
 
 
 def _show(slates: "Iterable[tuple[str, Slate]]", key: str, heading: str, as_json: bool, one: bool) -> None:
     import json
-    import sys
 
     from tastemaker.cli.show import console, slate_table
 
@@ -118,10 +129,19 @@ def _show(slates: "Iterable[tuple[str, Slate]]", key: str, heading: str, as_json
         typer.echo(json.dumps(answers[0] if one else answers, ensure_ascii=False, indent=2))
         return
     screen = console()
-    for _, slate in slates:
+    for _, slate in _telling(slates):
         screen.print(slate_table(slate, heading.format(slate.query)))
+
+
+def _telling(slates: "Iterable[tuple[str, Slate]]") -> "Iterator[tuple[str, Slate]]":
+    """The same; what the asker should know goes to stderr, once, after the answer that it was said of."""
+    told: set[str] = set()
+    for id, slate in slates:
+        yield id, slate
         for note in slate.notes:
-            print(note, file=sys.stderr)
+            if note not in told:
+                typer.echo(note, err=True)
+        told.update(slate.notes)
 
 
 def _write(

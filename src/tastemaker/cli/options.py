@@ -1,9 +1,9 @@
 """Options that several commands share, and the files that answers are written to."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -27,12 +27,20 @@ Settings = Annotated[
 Length = Annotated[int, typer.Option("-k", help="Length of the list.", min=1)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Out = Annotated[Path | None, typer.Option(help="Write the lists here: a .csv or .parquet file.")]
+Filter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT", help="What an item must be, e.g. 'language == \"Korean\" and year(released) >= 2020'."
+    ),
+]
+OnlyFile = Annotated[Path | None, typer.Option(help="Ids of the only items to choose from, one a line.")]
+ExcludeFile = Annotated[Path | None, typer.Option(help="Ids of items to leave out, one a line.")]
 
 
 _ID_LINE = re.compile(r'"(?P<quoted>(?:[^"]|"")*)"(?=\r?\n|\Z)\r?\n?|(?P<plain>[^\n]*?)(?:\r?\n|\Z)')
 
 
-def ids_of(path: Path, is_known: Callable[[str], bool]) -> list[str]:
+def ids_of(path: Path, is_known: Callable[[str], bool], *, may_be_empty: bool = False) -> list[str]:
     """One id a line, exactly as it stands there.
 
     A line in quotes is read as CSV writes it, unless it is known with its quotes.
@@ -49,9 +57,27 @@ def ids_of(path: Path, is_known: Callable[[str], bool]) -> list[str]:
         is_plain = quoted is None or is_known(f'"{quoted}"')
         ids.append(line[0].rstrip("\r\n") if is_plain else quoted.replace('""', '"'))
     ids = [id for id in ids if id.strip()]
-    if not ids:
+    if not ids and not may_be_empty:
         raise TastemakerError(f"{path} is empty: it should hold one id a line.")
     return ids
+
+
+class Held(TypedDict):
+    """What answers are held to, as `Recommender` takes it."""
+
+    filter: str | None
+    only: Sequence[str] | None
+    exclude: Sequence[str]
+
+
+def held(recommender: "Recommender", filter: str | None, only: Path | None, exclude: Path | None) -> Held:
+    """What was asked for, with the ids read from their files."""
+    known = recommender.catalogue.__contains__
+    return {
+        "filter": filter,
+        "only": None if only is None else ids_of(only, known, may_be_empty=True),
+        "exclude": [] if exclude is None else ids_of(exclude, known, may_be_empty=True),
+    }
 
 
 def log_for(recommender: "Recommender", path: Path) -> "InteractionLog":

@@ -85,7 +85,7 @@ class Kin:
         self._numbers = encoded.dense
         kinds = len(encoded.fields) + bool(encoded.dense.shape[1])
         self._share = np.float32(1 / max(1, kinds))
-        self._fields = _fields(encoded)
+        self._fields = fields_of(encoded)
         self._landmarks = self.known[:LANDMARKS]
         self._fields_of_landmarks = self._fields[self._landmarks].T.tocsr()
 
@@ -134,7 +134,7 @@ class Kin:
         return factor, True
 
 
-def _fields(encoded: Encoded) -> sparse.csr_array:
+def fields_of(encoded: Encoded) -> sparse.csr_array:
     """(N, ΣF) all bags side by side, each of length 1, so that a product is a sum of cosines.
 
     What is missing or out of vocabulary is like nothing.

@@ -26,6 +26,7 @@ from tastemaker.recipe.tables import (
     NegativesRecipe,
     RetrievalRecipe,
     Role,
+    SourcesRecipe,
     SplitRecipe,
     Table,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Recipe",
     "RetrievalRecipe",
     "Role",
+    "SourcesRecipe",
     "SplitRecipe",
     "Table",
 ]

@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -264,10 +264,46 @@ class IndexRecipe(Table):
     """of how many nearest"""
 
 
+class SourcesRecipe(Table):
+    """Where candidates come from, each source with its share; the `[retrieval.sources]` table.
+
+    Only how the shares compare counts. A source with share 0 isn't asked; what one can't fill, the others do.
+    """
+
+    nearest: float = Field(1.0, ge=0)
+    """what the model holds to be next"""
+    item_to_item: float = Field(0.0, ge=0)
+    """like one of the newest liked items, by the model"""
+    kin: float = Field(0.0, ge=0)
+    """like one of the newest liked items, by what is known of both: texts, or else the other columns"""
+    next_season: float = Field(0.0, ge=0)
+    """the season after the last one touched, of each series"""
+    popular: float = Field(0.0, ge=0)
+    """touched most, of all time"""
+    trending: float = Field(0.0, ge=0)
+    """touched most of late: an event counts half as much every `half_life_days`"""
+    newest: float = Field(0.0, ge=0)
+    """by release date or year; where there is neither, by when it was first touched"""
+
+    @model_validator(mode="after")
+    def _is_of_something(self) -> Self:
+        if not any(self.model_dump().values()):
+            raise PydanticCustomError("sources", "Input should give one source at least a share above 0")
+        return self
+
+
 class RetrievalRecipe(Table):
     """Which few hundred items come into question; the `[retrieval]` table."""
 
     index: IndexRecipe = IndexRecipe()
+    candidates: int = Field(500, ge=1)
+    """items that come into question for one person"""
+    sources: SourcesRecipe = SourcesRecipe()
+    half_life_days: float = Field(14.0, gt=0)
+    """of an event, where `trending` counts it"""
+    norm_power: float = Field(1.0, ge=0, le=1)
+    """what an item vector's length counts for in a model of histories. 1: all of it, the dot product. 0:
+    nothing, the cosine"""
 
 
 class EvaluationRecipe(Table):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tastemaker.data import Dataset
 from tastemaker.data.catalogue import PAD
@@ -19,6 +20,8 @@ from tastemaker.training.newcomers import Newcomers
 from tastemaker.training.pairing import Pairing
 from tastemaker.training.parts import Parts
 from tastemaker.training.settings import in_order
+
+Floats = npt.NDArray[np.float32]
 
 if TYPE_CHECKING:
     from tastemaker.model.problem import Learned
@@ -89,7 +92,7 @@ class Fitted:
         """What a bundle is made of: the network, counted pairs, and what nobody has touched foretold."""
         parts = Parts(
             kind="history",
-            arrays=learned.arrays,
+            arrays=lengthened(learned.arrays, self.problem.recipe.retrieval.norm_power),
             encoders=self.encoders,
             length=self.problem.length,
             towers=learned.towers,
@@ -106,6 +109,24 @@ class Fitted:
             return parts
         pairs = None if parts.pairs is None else newcomers.pairs(self.kin, parts.pairs)
         return replace(parts, arrays=newcomers.arrays(self.kin, parts.arrays), pairs=pairs)
+
+
+def lengthened(arrays: dict[str, Floats], norm_power: float) -> dict[str, Floats]:
+    """The same with ‖x‖^norm_power as the length of each item vector x that queries meet.
+
+    Then the product is ‖q‖ ‖x‖^norm_power cos(q, x). One factor for all keeps the mean length, so that scores
+    stay about as large beside those of counted pairs. What the query tower sees of an item stays as it is,
+    and so does what items are compared with one another by.
+    """
+    if norm_power == 1:
+        return arrays
+    vectors = arrays["item_vectors"]
+    lengths = np.linalg.norm(vectors, axis=1)
+    powered = np.where(lengths > 0, lengths, 1) ** norm_power * (lengths > 0)
+    factor = lengths.sum() / max(powered.sum(), 1e-12)
+    scaled = vectors * (factor * powered / np.where(lengths > 0, lengths, 1))[:, None]
+    kept = {"item_inputs": vectors[:, :-1]}
+    return kept | arrays | {"item_vectors": np.asarray(scaled, np.float32)}
 
 
 def _seen(encoded: Encoded) -> Encoded | None:

@@ -18,7 +18,7 @@ from tastemaker.evaluation.exam import asked
 from tastemaker.evaluation.judge import mark
 from tastemaker.evaluation.report import Report as ExamReport
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail
-from tastemaker.recipe import Recipe
+from tastemaker.recipe import Recipe, SourcesRecipe
 from tastemaker.recommend import Recommender
 from tastemaker.training.fitted import Fitted
 from tastemaker.training.newcomers import Newcomers, settle
@@ -223,8 +223,11 @@ def _trial(
     fitted = Fitted.of(data, log, fold.train, recipe)
     learned = fitted.learn(recipe.history.epochs, "training", report, trail, validate)
     alone = fitted.parts(learned)
+    # Beside other sources the network would look worse than it is.
+    retrieval = recipe.retrieval.model_copy(update={"sources": SourcesRecipe()})
+    plain = recipe.model_copy(update={"retrieval": retrieval})
     pairing = choose_pairing(
-        Recommender(bundle(data, recipe, alone, histories=fold.train)),
+        Recommender(bundle(data, plain, alone, histories=fold.train)),
         fold.train,
         fold.history,
         users,
