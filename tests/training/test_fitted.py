@@ -1,8 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
+from tastemaker.recipe import SourcesRecipe
 from tastemaker.recommend import Recommender
 from tastemaker.training.fitted import lengthened
+from tastemaker.training.pairing import choose
 
 VECTORS = np.array([[3, 0, 4], [0, 0, 0], [0.6, 0, 0.8], [0, -1, 0]], np.float32)
 """(N, D + 1): of lengths 5, 0, 1 and 1, the first and the third in one direction."""
@@ -50,9 +54,16 @@ def test_what_the_tower_sees_and_what_items_are_compared_by_stay():
 
 @pytest.mark.slow
 def test_the_recipes_similarity_and_sources_reach_the_bundle_and_its_lists(
-    tastemaker, planted, settings, tmp_path
+    tastemaker, planted, settings, tmp_path, monkeypatch
 ):
     pytest.importorskip("tensorflow")
+    asked: list[Recommender] = []
+
+    def choosing(recommender: Recommender, *rest: Any) -> Any:
+        asked.append(recommender)
+        return choose(recommender, *rest)
+
+    monkeypatch.setattr("tastemaker.training.histories.choose_pairing", choosing)
     knobs = (
         "retrieval.norm_power=0",
         "retrieval.sources={nearest=0.8, next_season=0.2}",
@@ -62,7 +73,10 @@ def test_the_recipes_similarity_and_sources_reach_the_bundle_and_its_lists(
     files = ("--items", planted.items, "--interactions", planted.interactions)
     done = tastemaker("train", *files, *settings, *sets, "--out", tmp_path / "bundle")
     assert done.status == 0, done.stderr
+    # Pairs are weighed against the network, not against what other sources bring.
+    assert [each.recipe.retrieval.sources for each in asked] == [SourcesRecipe()]
     recommender = Recommender.load(tmp_path / "bundle")
+    assert recommender.recipe.retrieval.sources.next_season == 0.2
     arrays = recommender.bundle.arrays
     lengths = np.linalg.norm(arrays["item_vectors"], axis=1)
     assert lengths == pytest.approx(np.full(len(lengths), lengths[0]), rel=1e-4)
