@@ -7,11 +7,12 @@ import pytest
 import tastemaker as tm
 from tastemaker.data.catalogue import PAD
 from tastemaker.features import kin as kinship
+from tastemaker.features import newcomers
 from tastemaker.features.encode import Encoder
 from tastemaker.features.kin import Kin
+from tastemaker.features.newcomers import Newcomers
 from tastemaker.recommend import Recommender
-from tastemaker.training import newcomers
-from tastemaker.training.newcomers import Newcomers, settle
+from tastemaker.retrieve.settle import settle
 
 GENRES, EACH, NEW = 4, 30, 4
 """Of each genre's items, those that nobody has touched."""
@@ -104,7 +105,7 @@ def test_the_wider_the_spread_the_more_places_go_to_new_items(recommender):
     network = Recommender(replace(recommender.bundle, pairs=None))
     known = np.flatnonzero(~is_new(recommender)).astype(np.int32)
     kin, users = kin_of(recommender), np.arange(log.user_count, dtype=np.int32)
-    settled = settle(network, kin, log, users, np.random.default_rng(1))
+    settled = settle(network.nearest, kin, log, users, np.random.default_rng(1))
     vectors = network.bundle.arrays["item_vectors"]
     shares = []
     for spread in (0.1, settled.spread, 30.0):
@@ -123,9 +124,9 @@ def test_where_pairs_say_nothing_of_new_items_their_vectors_make_up_for_it(recom
     log = recommender.bundle.histories
     kin, users = kin_of(recommender), np.arange(log.user_count, dtype=np.int32)
     alone = Recommender(replace(recommender.bundle, pairs=None))
-    without = settle(alone, kin, log, users, np.random.default_rng(1))
+    without = settle(alone.nearest, kin, log, users, np.random.default_rng(1))
     monkeypatch.setattr(newcomers, "EASE_ITEMS", GENRES * EACH - 1)
-    beside = settle(recommender, kin, log, users, np.random.default_rng(1))
+    beside = settle(recommender.nearest, kin, log, users, np.random.default_rng(1))
     assert beside.spread > 1.05 * without.spread
     assert beside.pairs(kin, recommender.bundle.pairs) is recommender.bundle.pairs
 
@@ -134,12 +135,13 @@ def test_where_pairs_say_nothing_of_new_items_their_vectors_make_up_for_it(recom
 def test_a_large_catalogue_is_settled_a_few_people_and_items_at_a_time_and_alike(recommender, monkeypatch):
     log, users = recommender.bundle.histories, np.arange(40, dtype=np.int32)
     chance = np.random.default_rng
-    whole = settle(recommender, kin_of(recommender), log, users, chance(1))
+    whole = settle(recommender.nearest, kin_of(recommender), log, users, chance(1))
     pairs = whole.pairs(kin_of(recommender), recommender.bundle.pairs).weights.toarray()
-    monkeypatch.setattr(newcomers, "MOST_SCORES", 3 * GENRES * EACH)
+    monkeypatch.setattr(settling, "MOST_SCORES", 3 * GENRES * EACH)
     monkeypatch.setattr(newcomers, "AT_ONCE", 7)
+    monkeypatch.setattr(settling, "AT_ONCE", 7)
     monkeypatch.setattr(kinship, "AT_ONCE", 9)
-    parted = settle(recommender, kin_of(recommender), log, users, chance(1))
+    parted = settle(recommender.nearest, kin_of(recommender), log, users, chance(1))
     assert parted.spread == pytest.approx(whole.spread, rel=1e-3)
     again = parted.pairs(kin_of(recommender), recommender.bundle.pairs).weights.toarray()
     assert again == pytest.approx(pairs, abs=1e-4)
@@ -162,5 +164,5 @@ def test_nobody_to_ask_leaves_the_regression_as_it_is(answers):
     features = Encoder.fit(answers.catalogue, answers.recipe.features).encode(answers.catalogue)
     kin = Kin(features, np.ones(answers.catalogue.size, np.int64))
     nobody = np.zeros(0, np.int32)
-    settled = settle(answers, kin, answers.bundle.histories, nobody, np.random.default_rng(1))
+    settled = settle(answers.nearest, kin, answers.bundle.histories, nobody, np.random.default_rng(1))
     assert settled == Newcomers(spread=1.0)
