@@ -202,7 +202,7 @@ def without(bundle: Bundle, item_ids: Sequence[str]) -> Changed:
     rows = bundle.catalogue.rows(item_ids)
     unknown = [id for id, row in zip(item_ids, rows, strict=True) if row == PAD]
     if unknown:
-        more = f", nor {len(unknown) - 1:,} others of {len(item_ids):,}" if len(unknown) > 1 else ""
+        more = f" (and {len(unknown) - 1:,} more of the {len(item_ids):,})" if len(unknown) > 1 else ""
         raise UnknownItemError(f"No item has the id {unknown[0]!r}{more}; nothing was removed.")
     size = bundle.catalogue.size
     stays = np.ones(size, bool)

@@ -12,6 +12,7 @@ from tastemaker.features.encode import Encoder
 from tastemaker.features.kin import Kin
 from tastemaker.features.newcomers import Newcomers
 from tastemaker.recommend import Recommender
+from tastemaker.retrieve import settle as settling
 from tastemaker.retrieve.settle import settle
 
 GENRES, EACH, NEW = 4, 30, 4
