@@ -167,3 +167,50 @@ def test_nobody_to_ask_leaves_the_regression_as_it_is(answers):
     nobody = np.zeros(0, np.int32)
     settled = settle(answers.nearest, kin, answers.bundle.histories, nobody, np.random.default_rng(1))
     assert settled == Newcomers(spread=1.0)
+
+
+def new_items() -> pl.DataFrame:
+    whole = world()
+    touched = whole.interactions.counts(whole.items.size) > 0
+    return whole.items.frame.filter(pl.Series(~touched))
+
+
+@pytest.mark.slow
+def test_put_in_later_they_are_what_training_foretold(recommender):
+    frame = new_items()
+    later = recommender.without(frame["item_id"]).with_items(frame)
+    assert later.bundle.manifest.spread == recommender.bundle.manifest.spread
+    order = later.catalogue.rows(recommender.catalogue.ids)
+    for name, array in recommender.bundle.arrays.items():
+        assert later.bundle.arrays[name][order] == pytest.approx(array, abs=1e-5), name
+    ours, theirs = (each.bundle.pairs.weights.toarray() for each in (later, recommender))
+    assert ours[np.ix_(order, order)] == pytest.approx(theirs, abs=1e-5)
+    log = recommender.bundle.histories
+    users = np.arange(log.user_count, dtype=np.int32)
+    same = later.top(later.bundle.histories, users, 10) == order[recommender.top(log, users, 10)]
+    assert same.mean() > 0.999
+
+
+@pytest.mark.slow
+def test_where_training_knew_of_none_new_items_are_spread_when_the_first_one_comes(recommender):
+    whole, frame = world(), new_items()
+    kept = np.flatnonzero(whole.interactions.counts(whole.items.size)).astype(np.int32)
+    numbers = np.full(whole.items.size, PAD, np.int32)
+    numbers[kept] = np.arange(len(kept))
+    known = replace(whole, items=whole.items.only(kept), interactions=whole.interactions.renumbered(numbers))
+    later = tm.train(known, tm.Recipe.read(None, KNOBS))
+    later = Recommender(
+        replace(later.bundle, manifest=later.bundle.manifest.model_copy(update={"spread": None}))
+    ).with_items(frame)
+    assert 0.5 < later.bundle.manifest.spread / recommender.bundle.manifest.spread < 2
+    log = later.bundle.histories
+    users = np.arange(log.user_count, dtype=np.int32)
+    shares = []
+    for each in (recommender, later):
+        rows = each.top(each.bundle.histories, users, 10)
+        genre = np.array([int(id[1:]) // EACH for id in each.catalogue.ids])
+        new = is_new(each)[rows]
+        own = genre[rows] == np.array([int(name[1:]) % GENRES for name in log.user_ids])[:, None]
+        assert (new & own).sum() > 0.7 * new.sum()
+        shares.append(float(new.mean()))
+    assert 0.5 < shares[1] / shares[0] < 2

@@ -77,7 +77,7 @@ class Pairs:
             weights.indptr, np.full(items - weights.shape[0], weights.nnz, weights.indptr.dtype)
         )
         wider = sparse.csr_array((weights.data, weights.indices, starts), shape=(items, items))
-        if np.isin(blank, weights.indices).any():
+        if (blank < weights.shape[0]).any():  # else nobody has spoken of them
             heard = np.ones(items, np.float32)
             heard[blank] = 0
             wider = sparse.csr_array(
