@@ -119,10 +119,7 @@ class Kin:
         The same regression as `learn`, the other way round: for a table too wide to learn for a few items.
         """
         into = linalg.cho_solve(self._factor, near.T.astype(np.float64), overwrite_b=True)
-        found = np.empty((len(near), len(self.known)), np.float32)
-        for at in range(0, len(self.known), AT_ONCE):
-            found[:, at : at + AT_ONCE] = (self._near_known[at : at + AT_ONCE].astype(np.float64) @ into).T
-        return found
+        return np.asarray((self._near_known @ into.astype(np.float32)).T, np.float32)
 
     def pull(self, near: Floats) -> Floats:
         """(b,) H_ii, how much of what is said of a known item is its own word, from `near` (b, L)."""
