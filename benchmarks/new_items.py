@@ -1,7 +1,8 @@
 """What does a new item cost at runtime, and is it as good as foretold?    python -m benchmarks.new_items time
 
 `time`: CPU milliseconds of the first item put into a bundle, of later ones, of a hundred at once, of taking
-one out, and of the next request, which finds it. Models are trained for one epoch: that moves no time.
+one out, and of the next request, which finds it. Models are trained for one epoch, which moves no time, or
+are bundles that are there already: `--bundle FOLDER`.
 
 `cold`: the cold items of `benchmarks.cold`, same draws, same questions. Foretold in training; by the same
 model, taken out of its catalogue and put in again; and by a model whose training never heard of them, put in
@@ -57,10 +58,14 @@ def main() -> None:
     )
     words.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     words.add_argument("--data", type=Path, default=DATA)
+    words.add_argument("--bundle", dest="bundles", type=Path, action="append", default=[])
     asked_for = words.parse_args()
     console = Console(width=130)
     if asked_for.what == "time":
-        rows = [timed(name, asked_for.data) for name in asked_for.sets or (NETFLIX, "ml-100k", "ml-1m")]
+        models = [(path.name, Recommender.load(path)) for path in asked_for.bundles]
+        sets = asked_for.sets or ([] if models else [NETFLIX, "ml-100k", "ml-1m"])
+        models += [(name, trained(name, asked_for.data)) for name in sets]
+        rows = [timed(name, model) for name, model in models]
         console.print(table(rows, TIMES, "name"))
     else:
         for name in asked_for.sets or ("ml-100k",):
@@ -68,7 +73,7 @@ def main() -> None:
             console.print(table(rows, QUALITY, "model"))
 
 
-def timed(name: str, folder: Path) -> dict[str, Any]:
+def trained(name: str, folder: Path) -> Recommender:
     if name == NETFLIX:
         data = read(folder / name / f"{name}.csv")
         recipe = Recipe.read(None, ["content.epochs=1"])
@@ -76,7 +81,10 @@ def timed(name: str, folder: Path) -> dict[str, Any]:
         frames = convert(FORMATS[name], folder / name)
         data = read(frames["items"], frames["interactions"])
         recipe = Recipe.read(None, [*SETTINGS, "history.epochs=1"])
-    served = train(data, recipe)
+    return train(data, recipe)
+
+
+def timed(name: str, served: Recommender) -> dict[str, Any]:
     unsettled = served.bundle.manifest.model_copy(update={"spread": None})
     served = Recommender(replace(served.bundle, manifest=unsettled))
     key, title = served.catalogue.id_column, served.catalogue.title_column
@@ -93,7 +101,7 @@ def timed(name: str, folder: Path) -> dict[str, Any]:
     return record(
         "new_items",
         name=name,
-        items=data.items.size,
+        items=served.catalogue.size,
         pairs=0 if served.bundle.pairs is None else served.bundle.pairs.weights.nnz,
         later_worst=max(took["later"]),
         **{what: median(values) for what, values in took.items()},

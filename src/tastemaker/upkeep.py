@@ -33,6 +33,8 @@ EMBEDDED = 256
 """Items that the item tower sees at once."""
 TABLES = ("item_vectors", "item_inputs", "neighbour_vectors")
 """Arrays of a bundle that are foretold."""
+ROWS = (*TABLES, "neighbour_queries", "popularity")
+"""Those with a row an item."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,10 @@ def without(bundle: Bundle, item_ids: Sequence[str]) -> Changed:
         manifest=_noted(bundle.manifest, change, ""),
         catalogue=bundle.catalogue.only(kept),
         histories=bundle.histories.renumbered(now),
-        arrays={name: np.asarray(array)[kept] for name, array in bundle.arrays.items()},
+        arrays={
+            **bundle.arrays,
+            **{name: bundle.arrays[name][kept] for name in ROWS if name in bundle.arrays},
+        },
         tfidf=None if bundle.tfidf is None else bundle.tfidf.only(kept),
         pairs=None if bundle.pairs is None else bundle.pairs.only(kept),
     )
