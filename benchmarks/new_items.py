@@ -66,7 +66,7 @@ def main() -> None:
         sets = asked_for.sets or ([] if models else [NETFLIX, "ml-100k", "ml-1m"])
         models += [(name, trained(name, asked_for.data)) for name in sets]
         rows = [timed(name, model) for name, model in models]
-        console.print(table(rows, TIMES, "name"))
+        console.print(table(rows, TIMES, "data"))
     else:
         for name in asked_for.sets or ("ml-100k",):
             rows = [row for seed in asked_for.seeds for row in measured(name, seed, asked_for.data)]
@@ -85,6 +85,7 @@ def trained(name: str, folder: Path) -> Recommender:
 
 
 def timed(name: str, served: Recommender) -> dict[str, Any]:
+    items = served.catalogue.size
     unsettled = served.bundle.manifest.model_copy(update={"spread": None})
     served = Recommender(replace(served.bundle, manifest=unsettled))
     key, title = served.catalogue.id_column, served.catalogue.title_column
@@ -100,8 +101,8 @@ def timed(name: str, served: Recommender) -> dict[str, Any]:
     clocked(took["remove"], partial(served.without, [fresh[0][key]]))
     return record(
         "new_items",
-        name=name,
-        items=served.catalogue.size,
+        data=name,
+        items=items,
         pairs=0 if served.bundle.pairs is None else served.bundle.pairs.weights.nnz,
         later_worst=max(took["later"]),
         **{what: median(values) for what, values in took.items()},
@@ -140,7 +141,7 @@ def measured(name: str, seed: int, folder: Path) -> list[dict[str, Any]]:
         found.append(
             record(
                 "new_items",
-                name=name,
+                data=name,
                 seed=seed,
                 model=model,
                 cold_items=len(rows),
