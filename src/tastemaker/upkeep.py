@@ -225,7 +225,7 @@ def without(bundle: Bundle, item_ids: Sequence[str]) -> Changed:
         histories=bundle.histories.renumbered(now),
         arrays={
             **bundle.arrays,
-            **{name: bundle.arrays[name][kept] for name in ROWS if name in bundle.arrays},
+            **{name: np.asarray(bundle.arrays[name])[kept] for name in ROWS if name in bundle.arrays},
         },
         tfidf=None if bundle.tfidf is None else bundle.tfidf.only(kept),
         pairs=None if bundle.pairs is None else bundle.pairs.only(kept),
