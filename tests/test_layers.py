@@ -18,6 +18,7 @@ ORDER = [
     ["model"],
     ["bundle"],
     ["retrieve"],
+    ["upkeep"],
     ["explain", "golden"],
     ["recommend"],
     ["lists"],

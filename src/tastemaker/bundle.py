@@ -52,12 +52,16 @@ class Manifest(BaseModel):
     """how strengths of events were standardised"""
     pair_weight: float = 0.0
     """what counted pairs say is added to a score times this"""
+    spread: float | None = None
+    """how far items that nobody has touched are spread about the mean; None where it isn't settled yet"""
     is_ordered: bool = True
     is_clock: bool = True
     data: dict[str, Any]
     """fingerprint and counts of what it was trained on"""
     training: dict[str, Any] = {}
     """epochs, seconds, what was chosen and why"""
+    since: dict[str, Any] = {}
+    """what came, changed and went since: how many of each, and a fingerprint of it all"""
     metrics: dict[str, float] = {}
     created: str
     versions: dict[str, str]

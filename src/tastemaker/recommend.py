@@ -4,11 +4,11 @@ The command line, the service and the evaluator all come through `Recommender`, 
 is what is served. Nothing here learns and nothing here needs TensorFlow.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,10 @@ from tastemaker.retrieve.sources import NEAREST, POPULARITY, Sources
 from tastemaker.slate import Recommendation, Slate
 
 if TYPE_CHECKING:
+    from tastemaker.data.tables import Source
     from tastemaker.retrieve.find import TitleFinder
+    from tastemaker.retrieve.series import Series
+    from tastemaker.upkeep import Change, Changed, Upkeep
 
 Users = npt.NDArray[np.int32]
 BLOCK = 4096
@@ -42,7 +45,12 @@ class Recommender:
 
     Args:
         bundle: made by `tastemaker.training`, or opened from a folder.
+
+    Attributes:
+        change: what set it apart from the recommender that it was made of; None for one made of a bundle.
     """
+
+    change: "Change | None" = None
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
@@ -59,6 +67,57 @@ class Recommender:
     def save(self, path: Path | str) -> None:
         """Write the bundle. Raises BundleError when that fails; an older one is then untouched."""
         replace(self.bundle, golden=golden(self)).save(path)
+
+    # --- items that come, change and go -----------------------------------------------------
+
+    def with_items(self, items: "Source | dict[str, Any]") -> "Recommender":
+        """Another recommender that knows `items` too, nothing being trained; this one stays as it is.
+
+        Both share what is costly to make. An item with a known id takes that one's place, whole: a column
+        that it lacks is missing from then on.
+
+        Args:
+            items: a dict, a list of dicts, a pandas or polars frame, or the path of a file, with columns of
+                the catalogue.
+        Raises: DataError when they can't be read or hold a column that the catalogue lacks, BundleError when
+            the bundle can say nothing of new items.
+        """
+        from tastemaker.data.reading import read_items
+
+        source = [items] if isinstance(items, dict) else items
+        read = read_items(source, self.catalogue, self.recipe.data.max_rejected)
+        return self._after(self._upkeep.put(self.bundle, *read))
+
+    def without(self, item_ids: Iterable[str]) -> "Recommender":
+        """Another recommender that never knew these items; this one stays as it is.
+
+        Raises: UnknownItemError when an id is nobody's, TastemakerError when no item would be left.
+        """
+        from tastemaker.upkeep import without
+
+        if isinstance(item_ids, str):
+            raise TastemakerError("without takes a list of ids, not one id.")
+        return self._after(without(self.bundle, [str(id) for id in item_ids]))
+
+    def _after(self, changed: "Changed") -> "Recommender":
+        after = Recommender(changed.bundle)
+        after.change = changed.change
+        made, move = self.__dict__, changed.move
+        if "nearest" in made:
+            after.nearest = self.nearest.after(after.bundle, move)
+        if "_finder" in made:
+            after._finder = self._finder.after(after.catalogue.titles, move)
+        if "_series" in made:
+            after._series = self._series.after(after.catalogue.titles, move)
+        if "_upkeep" in made:
+            after._upkeep = self._upkeep.after(move)
+        return after
+
+    @cached_property
+    def _upkeep(self) -> "Upkeep":
+        from tastemaker.upkeep import Upkeep
+
+        return Upkeep.of(self.nearest)
 
     # --- for a person -----------------------------------------------------------------------
 

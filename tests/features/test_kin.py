@@ -65,8 +65,18 @@ def test_new_items_are_foretold_as_by_kernel_ridge_regression(values, is_sparse,
     judge.fit(between[np.ix_(kin.known, kin.known)], values - values.mean(0))
     expected = judge.predict(between[np.ix_(kin.new, kin.known)])
     assert lesson.mean == pytest.approx(values.mean(0), abs=1e-6)
-    assert lesson.of(kin.new) == pytest.approx(expected, abs=2e-3)
-    assert np.abs(lesson.of(kin.new)).max() > 0.05
+    assert lesson.of(kin.near(kin.new)) == pytest.approx(expected, abs=2e-3)
+    assert np.abs(lesson.of(kin.near(kin.new))).max() > 0.05
+    shares = kin.shares(kin.near(kin.new))
+    assert shares @ (values - values.mean(0)) == pytest.approx(expected, abs=2e-3)
+
+
+def test_an_item_of_elsewhere_is_as_near_as_one_of_the_table():
+    features = encoded()
+    kin = Kin(features, counts())
+    bags = tuple(bag.take(kin.new) for bag in features.bags)
+    others = Encoded(features.fields, bags, features.dense[kin.new])
+    assert np.array_equal(kin.near_others(others), kin.near(kin.new))
 
 
 def test_a_known_item_as_if_new_is_what_the_others_say_of_it(values):
@@ -83,11 +93,11 @@ def test_a_known_item_as_if_new_is_what_the_others_say_of_it(values):
 
 def test_landmarks_come_near_the_whole(values, monkeypatch):
     kin = Kin(encoded(), counts())
-    whole = kin.learn(values).of(kin.new)
+    whole = kin.learn(values).of(kin.near(kin.new))
     monkeypatch.setattr(kinship, "LANDMARKS", 25)
     kin = Kin(encoded(), counts())
     assert kin.near(kin.new).shape == (NEW, 25)
-    few = kin.learn(values).of(kin.new)
+    few = kin.learn(values).of(kin.near(kin.new))
     assert np.corrcoef(few.ravel(), whole.ravel())[0, 1] > 0.8
     assert not np.allclose(few, whole, atol=1e-4)
 
@@ -96,5 +106,5 @@ def test_where_all_metadata_are_missing_items_are_alike(values):
     nothing = Bag(np.zeros((ITEMS, 1), np.int32), np.zeros((ITEMS, 1), np.float32))
     features = Encoded((Field("genre", "category", 5),), (nothing,), np.zeros((ITEMS, 0), np.float32))
     kin = Kin(features, counts())
-    foretold = kin.learn(values).of(kin.new)
+    foretold = kin.learn(values).of(kin.near(kin.new))
     assert foretold == pytest.approx(np.zeros_like(foretold), abs=1e-4)  # the mean, and nothing beside

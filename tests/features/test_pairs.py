@@ -278,3 +278,13 @@ def test_a_large_table_stands_twice_in_memory_while_it_is_fitted(fit, monkeypatc
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2.4 * 4 * items**2
+
+
+def test_pairs_of_some_items_and_of_more():
+    said = np.array([[0, 1, 2], [3, 0, 4], [5, 6, 0]], np.float32)
+    pairs = Pairs(sparse.csr_array(said), 0.5)
+    assert pairs.only(np.array([2, 0], np.int32)).weights.toarray().tolist() == [[0, 5], [2, 0]]
+    wider = pairs.beside(4, np.array([1, 3], np.int32)).weights.toarray()
+    assert wider.tolist() == [[0, 0, 2, 0], [3, 0, 4, 0], [5, 0, 0, 0], [0, 0, 0, 0]]
+    assert pairs.beside(4, np.array([3], np.int32)).weights.toarray()[:3, :3].tolist() == said.tolist()
+    assert pairs.weights.toarray().tolist() == said.tolist()

@@ -131,3 +131,12 @@ def test_a_native_title_is_like_its_english_one_by_sound_alone():
         found[knob] = tfidf.similarity(tfidf.matrix[[3]])[0]
     assert found[True][0] > found[True][1] > found[True][2]
     assert not found[False][:3].any()
+
+
+def test_texts_that_come_and_change_are_weighed_as_the_others_were():
+    tfidf = Tfidf.fit(["gravity", "comet", "comet two"])
+    after = tfidf.having(np.array([4, 1, 3], np.int32), ["comet", "gravity falls", None])
+    expected = tfidf.transform(["gravity", "gravity falls", "comet two", None, "comet"]).toarray()
+    assert np.array_equal(after.matrix.toarray(), expected)
+    assert np.array_equal(after.only(np.array([4, 0], np.int32)).matrix.toarray(), expected[[4, 0]])
+    assert tfidf.matrix.shape[0] == 3

@@ -1,7 +1,11 @@
 import time
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis.strategies import integers
 
+from tastemaker.data.catalogue import PAD, Move
 from tastemaker.errors import AmbiguousTitleError, UnknownItemError
 from tastemaker.retrieve.find import TitleFinder
 
@@ -108,3 +112,74 @@ def test_a_typo_among_20000_titles_takes_a_moment():
     start = time.perf_counter()
     assert finder.find("titel 19999 of the 459 wondrs") == 19_999
     assert time.perf_counter() - start < 0.5  # 50 ms by itself; a busy machine gets ten times that
+
+
+POOL = [
+    *TITLES,
+    "Gravity (2013)",
+    "Wednesday: Season 3",
+    "It Follows",
+    "Kingdom: Season 3 // 킹덤: 시즌 3",
+    "",
+]
+ASKED = [
+    *POOL,
+    "wednsday",
+    "kingdom",
+    "dune",
+    "gin tama",
+    "킹덤",
+    "it",
+    "matrix",
+    "gravty",
+    "zzzz",
+    "money",
+    "",
+]
+
+
+def answer(finder: TitleFinder, typed: str) -> object:
+    try:
+        return finder.find(typed)
+    except AmbiguousTitleError as error:
+        return sorted(error.candidates)
+    except UnknownItemError as error:
+        return type(error)
+
+
+@given(seed=integers(0, 9999))
+@settings(max_examples=60, deadline=None)
+def test_after_titles_came_changed_and_went_the_answers_are_those_of_a_new_finder(seed):
+    rng = np.random.default_rng(seed)
+    titles = [str(title) for title in rng.choice(POOL, rng.integers(1, 12))]
+    finder = TitleFinder(titles)
+    finder.find(titles[0]) if titles[0] else None
+    for typed in ASKED:  # so that all is indexed
+        answer(finder, typed)
+    for _ in range(3):
+        stays = np.flatnonzero(rng.random(len(titles)) < 0.7)
+        rows = np.full(len(titles), PAD, np.int32)
+        rows[stays] = np.arange(len(stays))
+        titles = [titles[row] for row in stays] + [str(title) for title in rng.choice(POOL, 2)]
+        told = np.union1d(np.arange(len(stays), len(titles)), rng.integers(0, len(titles), 2)).astype(
+            np.int32
+        )
+        for row in told:
+            titles[row] = str(rng.choice(POOL))
+        grown = finder.after(titles, Move(rows, told, told[:0]))
+        anew = TitleFinder(titles)
+        for typed in ASKED:
+            assert answer(grown, typed) == answer(anew, typed), typed
+        finder = grown
+
+
+def test_what_is_indexed_is_not_indexed_again():
+    finder = TitleFinder(TITLES)
+    answer(finder, "zzzz")
+    rows = np.arange(len(TITLES), dtype=np.int32)
+    late = np.array([len(TITLES)], np.int32)
+    grown = finder.after([*TITLES, "Gravity (2013)"], Move(rows, late, late))
+    assert "_names" in grown.__dict__
+    assert grown.find("gravity") == len(TITLES)
+    with pytest.raises(UnknownItemError):
+        finder.find("gravity")

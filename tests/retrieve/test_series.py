@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tastemaker.data.catalogue import PAD
+from tastemaker.data.catalogue import PAD, Move
 from tastemaker.data.interactions import Interactions
 from tastemaker.hits import Hits
 from tastemaker.retrieve.series import Series
@@ -63,3 +63,24 @@ def test_of_hits_the_first_of_each_series_is_kept():
     hits = Hits(np.array([[9, 1, 8, 0, 4, PAD]], np.int32), np.array([[6, 5, 4, 3, 2, -np.inf]], np.float32))
     assert Series(TITLES).first_of_each(hits, 5).rows.tolist() == [[9, 1, 4]]
     assert Series(TITLES).first_of_each(hits, 2).scores.tolist() == [[6, 5]]
+
+
+COMETS = ["Comet: Season 1", "Roma", "Comet: Season 2", "Dune (1984)"]
+
+
+def groups(series: Series) -> list[list[int]]:
+    return [np.flatnonzero(series.numbers == number).tolist() for number in dict.fromkeys(series.numbers)]
+
+
+def test_seasons_of_one_series_share_a_number():
+    assert groups(Series(COMETS)) == [[0, 2], [1], [3]]
+
+
+def test_what_comes_joins_its_series_and_what_is_renamed_leaves_it():
+    before = Series(COMETS)
+    assert len(before.numbers) == 4  # read before anything moves
+    # Roma goes, Dune becomes a season of Comet's sequel, and a third season of Comet comes.
+    titles = ["Comet: Season 1", "Comet: Season 2", "Comet Returns: Season 1", "Comet: Season 3", "Roma"]
+    move = Move(np.array([0, PAD, 1, 2], np.int32), np.array([2, 3, 4], np.int32), np.zeros(0, np.int32))
+    assert groups(before.after(titles, move)) == [[0, 1, 3], [2], [4]] == groups(Series(titles))
+    assert groups(before) == [[0, 2], [1], [3]]

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from tastemaker.cli import ask, data, demo, evaluate, train, tune
+from tastemaker.cli import ask, data, demo, evaluate, items, train, tune
 from tastemaker.errors import AmbiguousTitleError, TastemakerError
 
 INTERRUPTED = 130
@@ -23,6 +23,7 @@ app = typer.Typer(
     help="From one catalogue file, and a log of what people watched where there is one, to recommendations.",
 )
 app.add_typer(data.app, name="data")
+app.add_typer(items.app, name="items")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("recommend")(ask.recommend)

@@ -5,8 +5,9 @@ Cleaned and typed by `clean`; everything after it works on rows. Users with colu
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,23 @@ PAD = -1
 """The row that stands for "nothing": padding, or an id that the catalogue lacks."""
 
 Rows = npt.NDArray[np.int32]
+
+
+class Move(NamedTuple):
+    """How the rows of a catalogue became those of another, made of it by items that came, changed or went.
+
+    rows: (N before,) the row that each is now; PAD where it has gone. Those that stay keep their order.
+    told: rows that have other metadata than they had, or are new; ascending.
+    placed: those of `told` that have other vectors; ascending.
+    """
+
+    rows: Rows
+    told: Rows
+    placed: Rows
+
+    def follow(self, rows: Rows) -> Rows:
+        """Where `rows` are now; PAD stays PAD."""
+        return np.where(rows == PAD, np.int32(PAD), self.rows[np.maximum(rows, 0)])
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,42 @@ class Catalogue:
 
     def __contains__(self, id: str) -> bool:
         return id in self._row_of
+
+    def having(self, items: "Catalogue") -> tuple["Catalogue", Rows]:
+        """With `items` of the same columns: in the place of one with the same id, or at the end; and the row
+        (n,) that each of them has there.
+        """
+        rows = self.rows(items.ids)
+        is_new = rows == PAD
+        rows[is_new] = self.size + np.arange(is_new.sum())
+        order = np.concatenate([np.arange(self.size), self.size + np.flatnonzero(is_new)])
+        order[rows] = self.size + np.arange(items.size)
+        frame = pl.concat([self.frame, items.frame.select(self.frame.columns)], rechunk=True)[order]
+        return replace(self, frame=frame), rows
+
+    def only(self, rows: Rows) -> "Catalogue":
+        """The items of `rows` alone, in that order."""
+        return replace(self, frame=self.frame[rows])
+
+    def has(self, items: "Catalogue") -> npt.NDArray[np.bool_]:
+        """(n,) which of `items` of the same columns stand in it exactly so."""
+        rows = self.rows(items.ids)
+        known = rows != PAD
+        same = np.zeros(items.size, bool)
+        ours, theirs = (
+            each.select(pl.col(pl.List(pl.String)).list.join("\x1f"), pl.exclude(pl.List(pl.String)))
+            for each in (self.frame[rows[known]], items.frame.filter(pl.Series(known)))
+        )
+        equal = [ours[name].eq_missing(theirs[name]).to_numpy() for name in ours.columns]
+        same[known] = np.logical_and.reduce(equal) if known.any() else []
+        return same
+
+    @property
+    def popularity(self) -> npt.NDArray[np.float64] | None:
+        """(N,) its own figure of how popular each is, 0 where it is missing; None where it has none."""
+        for name in self.by_role(Role.POPULARITY):
+            return np.asarray(self.frame[name].fill_null(0).to_numpy(), np.float64)
+        return None
 
     def id_list(self, rows: Rows | Sequence[int]) -> list[str]:
         """The ids of `rows`, which must hold no PAD."""

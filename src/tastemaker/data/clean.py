@@ -26,15 +26,18 @@ DAMAGED = rf"^(?:\d{{1,2}}-{_MONTH}|{_MONTH}-\d{{1,2}})$"
 
 
 def clean_catalogue(
-    table: Table, columns: tuple[Column, ...], kind: Kind, max_rejected: float
+    table: Table, columns: tuple[Column, ...], kind: Kind, max_rejected: float, least: int = 2
 ) -> tuple[Catalogue, FileReport]:
     """Type the columns, refuse rows without a key, and make one row of those with the same key.
 
     A file with ids may repeat a whole row, which then says nothing new; one known by its titles may
     be a join of several periods, so there the popularity of every row counts.
 
+    Args:
+        least: items that have to remain; of users, none has to.
+
     Raises:
-        DataError: more than `max_rejected` of the rows are unusable, or fewer than two items remain.
+        DataError: more than `max_rejected` of the rows are unusable, or fewer than `least` items remain.
     """
     key = next(column for role in (Role.ID, Role.TITLE) for column in columns if column.role == role)
     missing = table.frame[key.name].str.strip_chars().fill_null("") == ""
@@ -59,7 +62,7 @@ def clean_catalogue(
         frame, lines = frame.filter(first), lines.filter(first)
     suspicious = _damaged_titles(frame, columns, lines)
     merged = _merged(frame, columns, key.name)
-    if merged.height < 2 and kind == "items":
+    if merged.height < least and kind == "items":
         raise DataError(
             f"{table.name} has {merged.height} usable item{'s' * (merged.height != 1)} in "
             f"{table.rows_read:,} rows; a recommender needs at least two."

@@ -1,8 +1,9 @@
 """From files to a `Dataset`: tables, roles, cleaning, in that order."""
 
+import difflib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import polars as pl
@@ -131,6 +132,46 @@ def read_log(
     roles = infer(table, "interactions", stated, {items.id_column: Role.ITEM})
     log, _, report = clean_interactions(table, roles, items, max_rejected=1.0)
     return log, report
+
+
+def read_items(source: Source, items: Catalogue, max_rejected: float) -> tuple[Catalogue, FileReport]:
+    """Items for a catalogue that is already known, read as its columns are.
+
+    A column that the source lacks is missing throughout.
+
+    Args:
+        source: path, frame, or list of dicts.
+        items: the catalogue.
+        max_rejected: share of the rows that may be unusable.
+    Raises:
+        DataError: the source can't be read, lacks the ids, or has a column that the catalogue doesn't know.
+    """
+    table = read_table(source, "items")
+    names = [column.name for column in items.columns]
+    for name in table.frame.columns:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"Did you mean '{close[0]}'?" if close else f"It knows {', '.join(names)}."
+            raise DataError(f"There is a column '{name}' in {table.name} that the catalogue lacks. {hint}")
+    if items.id_column not in table.frame.columns:
+        raise DataError(
+            f"There is no column '{items.id_column}' in {table.name}, by which the catalogue knows its items."
+        )
+    missing = [
+        pl.lit(None, pl.String).alias(name) for name in items.frame.columns if name not in table.frame.columns
+    ]
+    kept = table.frame.with_columns(missing).select(items.frame.columns)
+    columns = tuple(
+        column.model_copy(update={"decimal": "."})
+        if column.decimal and column.name in table.typed
+        else column
+        for column in items.columns
+        if column.name in items.frame.columns
+    )
+    found, report = clean_catalogue(
+        replace(table, frame=kept), columns, "items", max_rejected=max_rejected, least=1
+    )
+    return Catalogue(found.frame, items.columns), replace(report, notes=table.notes)
 
 
 _LOG_ROLES = (Role.USER, Role.ITEM, Role.TIME, Role.WEIGHT)

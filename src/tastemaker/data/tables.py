@@ -23,7 +23,7 @@ from tastemaker.data.names import KNOWN, plain_name
 from tastemaker.errors import DataError
 
 Source = str | Path | Any
-"""A path, or a pandas or polars frame."""
+"""A path, a pandas or polars frame, or a list of dicts."""
 
 REJECTED = pl.Schema({"line": pl.Int64, "reason": pl.String, "raw": pl.String})
 """What could not be used of a file: where, why, and what stood there."""
@@ -41,6 +41,7 @@ class Table:
             Parquet and frames, which have no lines, the row counted from 1.
         rejected: rows that have no place in the table, columns of `REJECTED`.
         notes: what was decided on the way, one sentence each.
+        typed: columns that came as numbers, not as text: their decimal mark is the point.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Table:
     lines: pl.Series
     rejected: pl.DataFrame
     notes: tuple[str, ...] = ()
+    typed: frozenset[str] = frozenset()
 
     @property
     def rows_read(self) -> int:
@@ -64,13 +66,15 @@ class Table:
 
 
 def read_table(source: Source, name: str) -> Table:
-    """A table from a path or a frame. `name` is what a frame is called in messages.
+    """A table from a path, a frame or a list of dicts. `name` is what a frame is called in messages.
 
     Raises:
         DataError: the path is missing, a folder, unreadable, empty, binary, or has no header.
     """
     if isinstance(source, str | Path):
         return parse_table(read_bytes(Path(source)), str(source))
+    if isinstance(source, list):
+        return _from_dicts(source, name)
     try:
         frame = nw.from_native(source, eager_only=True)
     except TypeError:
@@ -149,8 +153,44 @@ def _from_columns(columns: dict[str, pl.Series], name: str, height: int) -> Tabl
         raise DataError(f"{name} has {len(columns)} columns and {height} rows; at least two rows are needed.")
     frame = pl.DataFrame([as_text(series).alias(column) for column, series in columns.items()])
     return Table(
-        name, frame, pl.Series("line", range(1, height + 1), pl.Int64), pl.DataFrame(schema=REJECTED)
+        name,
+        frame,
+        pl.Series("line", range(1, height + 1), pl.Int64),
+        pl.DataFrame(schema=REJECTED),
+        typed=frozenset(column for column, series in columns.items() if series.dtype.is_numeric()),
     )
+
+
+def _from_dicts(objects: list[Any], name: str) -> Table:
+    """One row a dict; a key may be missing anywhere."""
+    if not objects:
+        raise DataError(f"The list of {name} is empty.")
+    for place, value in enumerate(objects, 1):
+        if not isinstance(value, dict):
+            raise DataError(
+                f"The list of {name} holds a {type(value).__name__} in place {place}, not a dict."
+            )
+    keys = list(dict.fromkeys(key for value in objects for key in value))
+    if not keys:
+        raise DataError(f"The {name} came without a single key.")
+    values = {str(key): [_plain(value.get(key)) for value in objects] for key in keys}
+    return Table(
+        f"the {name} list",
+        pl.DataFrame([_json_column(key, cells) for key, cells in values.items()]),
+        pl.Series("line", range(1, len(objects) + 1), pl.Int64),
+        pl.DataFrame(schema=REJECTED),
+        typed=frozenset(
+            key
+            for key, cells in values.items()
+            if all(isinstance(cell, int | float) for cell in cells if cell is not None)
+        ),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON would have brought it: NumPy's and other sequences as lists."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return list(value) if isinstance(value, tuple | set | frozenset) else value
 
 
 def _series(column: nw.Series[Any]) -> pl.Series:

@@ -44,12 +44,9 @@ class Lesson:
     mean: Floats
     weights: Floats
 
-    def of(self, rows: Rows) -> Floats:
-        """(b, V) deviations from `mean` foretold of items that aren't in the table."""
-        found = np.empty((len(rows), self.weights.shape[1]), np.float32)
-        for at in range(0, len(rows), AT_ONCE):
-            found[at : at + AT_ONCE] = self.kin.near(rows[at : at + AT_ONCE]) @ self.weights
-        return found
+    def of(self, near: Floats) -> Floats:
+        """(b, V) deviations from `mean` foretold of items that aren't in the table, from `near` (b, L)."""
+        return np.asarray(near @ self.weights, np.float32)
 
     def as_if_new(self, places: npt.NDArray[np.int64]) -> Floats:
         """(p, V) the same of known items, places among `kin.known`, each as if not learnt from.
@@ -93,13 +90,18 @@ class Kin:
         """(b, L) kinship of each of `rows` with each landmark."""
         found = np.empty((len(rows), len(self._landmarks)), np.float32)
         for at in range(0, len(rows), AT_ONCE):
-            found[at : at + AT_ONCE] = self._near(rows[at : at + AT_ONCE])
+            some = rows[at : at + AT_ONCE]
+            found[at : at + AT_ONCE] = self._near(self._fields[some], self._numbers[some])
         return found
 
-    def _near(self, rows: Rows) -> Floats:
-        likeness: Floats = (self._fields[rows] @ self._fields_of_landmarks).toarray()
-        if self._numbers.shape[1]:
-            apart = cdist(self._numbers[rows], self._numbers[self._landmarks], "sqeuclidean")
+    def near_others(self, encoded: Encoded) -> Floats:
+        """(b, L) the same of items that aren't among the N, encoded alike."""
+        return self._near(fields_of(encoded), encoded.dense)
+
+    def _near(self, fields: sparse.csr_array, numbers: Floats) -> Floats:
+        likeness: Floats = (fields @ self._fields_of_landmarks).toarray()
+        if numbers.shape[1]:
+            apart = cdist(numbers, self._numbers[self._landmarks], "sqeuclidean")
             likeness += np.exp(apart / -2).astype(np.float32)
         return np.asarray(np.exp(self._share * likeness - np.float32(1)))
 
@@ -110,6 +112,14 @@ class Kin:
         into = np.asarray(values.T @ near).T - np.outer(near.sum(0), mean)
         weights = linalg.cho_solve(self._factor, into.astype(np.float64), overwrite_b=True)
         return Lesson(self, values, mean, weights.astype(np.float32))
+
+    def shares(self, near: Floats) -> Floats:
+        """(b, n) what each known row's deviation counts in what is foretold, from `near` (b, L).
+
+        The same regression as `learn`, the other way round: for a table too wide to learn for a few items.
+        """
+        into = linalg.cho_solve(self._factor, near.T.astype(np.float64), overwrite_b=True)
+        return np.asarray((self._near_known @ into.astype(np.float32)).T, np.float32)
 
     def pull(self, near: Floats) -> Floats:
         """(b,) H_ii, how much of what is said of a known item is its own word, from `near` (b, L)."""

@@ -66,6 +66,27 @@ class Pairs:
             (faded(rows, self.weights.shape[0], self.decay) @ self.weights).toarray(), np.float32
         )
 
+    def only(self, rows: Rows) -> "Pairs":
+        """Of the items of `rows` alone, in that order."""
+        return Pairs(sparse.csr_array(self.weights[rows][:, rows]), self.decay)
+
+    def beside(self, items: int, blank: Rows) -> "Pairs":
+        """Of `items`, those it has and others behind them; nothing is said of the others, nor of `blank`."""
+        weights = self.weights
+        starts = np.append(
+            weights.indptr, np.full(items - weights.shape[0], weights.nnz, weights.indptr.dtype)
+        )
+        wider = sparse.csr_array((weights.data, weights.indices, starts), shape=(items, items))
+        if (blank < weights.shape[0]).any():  # else nobody has spoken of them
+            heard = np.ones(items, np.float32)
+            heard[blank] = 0
+            wider = sparse.csr_array(
+                (weights.data * heard[weights.indices], weights.indices, starts), wider.shape
+            )
+            wider = wider.copy()  # the indices are shared with those before
+            wider.eliminate_zeros()
+        return Pairs(wider, self.decay)
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Plain arrays, by name, that `from_arrays` takes."""
         return {

@@ -11,7 +11,7 @@ once, as one array of code points.
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from tastemaker.data.catalogue import Catalogue
+from tastemaker.data.catalogue import Catalogue, Rows
 from tastemaker.data.titles import franchise_name
 from tastemaker.features.sounds import romanised, sounds
 from tastemaker.recipe import FeatureRecipe, Role
@@ -240,6 +240,20 @@ class Tfidf:
     @cached_property
     def _columns(self) -> sparse.csr_array:
         return sparse.csr_array(self.matrix.T)  # (V, N): a query reads the lists of its own n-grams only
+
+    def having(self, rows: Rows, texts: Sequence[str | None]) -> "Tfidf":
+        """With other `texts` (b,) in `rows` (b,), of which those from N on are new; n-grams and idf stay."""
+        size = max(self.matrix.shape[0], int(rows.max(initial=-1)) + 1)
+        order = np.arange(size)
+        order[rows] = self.matrix.shape[0] + np.arange(len(rows))
+        both: Any = sparse.vstack([self.matrix, self.transform(texts)], format="csr")
+        if np.array_equal(order, np.arange(both.shape[0])):
+            return replace(self, matrix=sparse.csr_array(both))
+        return replace(self, matrix=sparse.csr_array(both[order]))
+
+    def only(self, rows: Rows) -> "Tfidf":
+        """Of the texts of `rows` alone, in that order."""
+        return replace(self, matrix=sparse.csr_array(self.matrix[rows]))
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Plain arrays, by name, that `from_arrays` takes."""

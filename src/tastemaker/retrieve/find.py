@@ -1,11 +1,13 @@
 """What a person typed becomes a row: titles in either language, with typos, without season or year."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
+import numpy as np
 from rapidfuzz import fuzz, process
 
+from tastemaker.data.catalogue import PAD, Move, Rows
 from tastemaker.data.titles import (
     halves,
     names,
@@ -41,6 +43,30 @@ class TitleFinder:
     def __init__(self, titles: Sequence[str]) -> None:
         """Args: titles: (N,) as shown to people. Indexed when first asked for."""
         self.titles = titles
+        self._now: Rows | None = None
+
+    def after(self, titles: Sequence[str], move: Move) -> "TitleFinder":
+        """The same for `titles` (M,), which became of these by `move`: what is indexed needn't be again.
+
+        Entries are only ever added. `_now` says which row each is of, and PAD where its title has gone.
+        """
+        found = TitleFinder(titles)
+        now = np.arange(len(self.titles), dtype=np.int32) if self._now is None else self._now
+        if not self.__dict__.keys() >= _KEYS.keys() or len(now) + len(move.told) > 2 * len(titles):
+            return found
+        now = move.follow(now)
+        now[np.isin(now, move.told)] = PAD
+        late = [(len(now) + place, titles[row]) for place, row in enumerate(move.told)]
+        found._now = np.concatenate([now, move.told])
+        for name, keys in _KEYS.items():
+            found.__dict__[name] = _with(self.__dict__[name], keys(late))
+        return found
+
+    def _known(self, entries: Iterable[int]) -> list[int]:
+        """The rows that entries of an index are of."""
+        if self._now is None:
+            return list(entries)
+        return [row for entry in entries if (row := int(self._now[entry])) != PAD]
 
     def find(self, typed: str) -> int:
         """The row that `typed` means.
@@ -50,38 +76,38 @@ class TitleFinder:
             UnknownItemError: nothing is near it.
         """
         key = normalised(typed)
-        rows = self._literal.get(typed.strip().casefold()) or self._names.get(key) or self._bare.get(key)
+        rows = (
+            self._known(self._literal.get(typed.strip().casefold(), ()))
+            or self._known(self._names.get(key, ()))
+            or self._known(self._bare.get(key, ()))
+        )
         return self._one(typed, rows or self._by_words(key) or self._by_spelling(typed, key))
 
     @cached_property
     def _literal(self) -> dict[str, list[int]]:
-        return _index((title.strip().casefold(), row) for row, title in enumerate(self.titles))
+        return _index(_literally(enumerate(self.titles)))
 
     @cached_property
     def _names(self) -> dict[str, list[int]]:
-        return _index(
-            (normalised(name), row) for row, title in enumerate(self.titles) for name in names(title)
-        )
+        return _index(_by_name(enumerate(self.titles)))
 
     @cached_property
     def _bare(self) -> dict[str, list[int]]:
         """Names of series and films, in either language, upright, without season and year."""
-        return _index(
-            (normalised(uninverted(without_year(without_season(half)))), row)
-            for row, title in enumerate(self.titles)
-            for half in halves(title)
-        )
+        return _index(_barely(enumerate(self.titles)))
 
     @cached_property
     def _keys(self) -> list[str]:
-        return list(self._names.keys() | self._bare.keys())
+        keys = self._names.keys() | self._bare.keys()
+        return list(keys) if self._now is None else [key for key in keys if self._rows([key])]
 
     @cached_property
     def _all_keys(self) -> str:
         return "\n".join(f" {key} " for key in self._keys)
 
     def _rows(self, keys: Iterable[str]) -> list[int]:
-        return sorted({row for key in keys for row in (*self._names.get(key, ()), *self._bare.get(key, ()))})
+        entries = (entry for key in keys for entry in (*self._names.get(key, ()), *self._bare.get(key, ())))
+        return sorted(set(self._known(entries)))
 
     def _by_words(self, key: str) -> list[int]:
         if f" {key} " not in self._all_keys or (len(key) < 3 and key.isascii()):  # "it" is in too many names
@@ -129,6 +155,34 @@ class TitleFinder:
     def _first(self, rows: Iterable[int]) -> int:
         """The earliest season present; a title without a number comes before."""
         return min(rows, key=lambda row: (season_number(self.titles[row]) or 0, row))
+
+
+Titles = Iterable[tuple[int, str]]
+"""With the number of each."""
+
+
+def _literally(titles: Titles) -> Iterator[tuple[str, int]]:
+    return ((title.strip().casefold(), row) for row, title in titles)
+
+
+def _by_name(titles: Titles) -> Iterator[tuple[str, int]]:
+    return ((normalised(name), row) for row, title in titles for name in names(title))
+
+
+def _barely(titles: Titles) -> Iterator[tuple[str, int]]:
+    return (
+        (normalised(uninverted(without_year(without_season(half)))), row)
+        for row, title in titles
+        for half in halves(title)
+    )
+
+
+_KEYS = {"_literal": _literally, "_names": _by_name, "_bare": _barely}
+
+
+def _with(index: dict[str, list[int]], pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    """`index`, which stays as it is, and `pairs`."""
+    return index | {key: index.get(key, []) + rows for key, rows in _index(pairs).items()}
 
 
 def _index(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.bundle import Bundle
-from tastemaker.data.catalogue import Rows
+from tastemaker.data.catalogue import Move, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.features.batches import UNKNOWN, Window, query_windows
 from tastemaker.features.encode import Encoder
@@ -21,6 +21,7 @@ from tastemaker.hits import Bools, Hits, joined
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.blend import Blend
 from tastemaker.retrieve.exact import Exact
+from tastemaker.retrieve.grown import Grown
 from tastemaker.retrieve.index import Index
 from tastemaker.retrieve.neighbours import Neighbours
 from tastemaker.retrieve.tower import Tower
@@ -50,6 +51,20 @@ class Nearest:
         self.bundle = bundle
         share = Recipe.of(bundle.manifest.recipe).content.tfidf_share
         self._tfidf_share = share if bundle.tfidf is not None else 0.0
+
+    def after(self, bundle: Bundle, move: Move) -> "Nearest":
+        """The same for `bundle`, made of this one's by `move`; what is costly to make is shared."""
+        if bundle is self.bundle:
+            return self
+        nearest = Nearest(bundle)
+        made = self.__dict__
+        if "_tower" in made:
+            nearest._tower = self._tower
+        if "_index" in made:
+            grown = Grown.of(self._index, move, nearest._vectors)
+            if grown is not None:
+                nearest._index = grown
+        return nearest
 
     def search(self, log: Interactions, users: Users, k: int, only: Bools | None = None) -> Hits:
         """The k best for each of `users` (B,) of a log, less what each has seen, and of `only` (N,).
@@ -101,14 +116,17 @@ class Nearest:
             }
         return self._tower(**arrays)
 
-    def scores(self, window: Window, user_ids: Sequence[str], rows: Rows) -> Floats:
-        """(B, n) scores of the same `rows` (n,) for each of B histories, as they would be ranked by."""
+    def scores(self, window: Window, user_ids: Sequence[str], rows: Rows | None = None) -> Floats:
+        """(B, n) scores of the same `rows` (n,) for each of B histories, as they would be ranked by; None
+        for all.
+        """
+        chosen: Rows | slice = slice(None) if rows is None else rows
         if self._tower is None:
-            return self.neighbours.scores(np.maximum(window.rows, 0), _memory(window))[:, rows]
+            return self.neighbours.scores(np.maximum(window.rows, 0), _memory(window))[:, chosen]
         queries = self.query_vectors(window, user_ids)
         if self._blend is not None:
-            return self._blend.scores(queries, window.rows)[:, rows]
-        return np.asarray(queries @ self._vectors[rows].T)
+            return self._blend.scores(queries, window.rows)[:, chosen]
+        return np.asarray(queries @ self._vectors[chosen].T)
 
     @cached_property
     def _tower(self) -> Tower | None:

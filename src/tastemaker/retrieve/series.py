@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.data.catalogue import PAD
+from tastemaker.data.catalogue import PAD, Move
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.titles import native_half, normalised, season_number, series_key
 from tastemaker.hits import Bools, Hits
@@ -25,11 +25,29 @@ class Series:
     def __init__(self, titles: Sequence[str]) -> None:
         self.titles = titles
 
-    @cached_property
+    @property
     def numbers(self) -> npt.NDArray[np.int64]:
         """(N,) a number a series, shared by its seasons."""
+        return self._numbered[1]
+
+    @cached_property
+    def _numbered(self) -> tuple[dict[str, int], npt.NDArray[np.int64]]:
+        """Numbers by key, and of each item."""
         numbers: dict[str, int] = {}
-        return np.array([numbers.setdefault(series_key(title), len(numbers)) for title in self.titles], int)
+        of = [numbers.setdefault(series_key(title), len(numbers)) for title in self.titles]
+        return numbers, np.array(of, np.int64)
+
+    def after(self, titles: Sequence[str], move: Move) -> "Series":
+        """Those of `titles` (M,), which became of these by `move`; what was read isn't read again."""
+        later = Series(titles)
+        if "_numbered" in self.__dict__:
+            numbers, of = dict(self._numbered[0]), np.empty(len(titles), np.int64)
+            stays = move.rows != PAD
+            of[move.rows[stays]] = self.numbers[stays]
+            for row in move.told:
+                of[row] = numbers.setdefault(series_key(titles[row]), len(numbers))
+            later._numbered = numbers, of
+        return later
 
     def first_of_each(self, hits: Hits, k: int) -> Hits:
         """Of the hits of one query, the best of each series, k at most."""

@@ -11,12 +11,12 @@ from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
 from tastemaker.features.encode import Encoder
 from tastemaker.features.kin import Kin
+from tastemaker.features.newcomers import Newcomers
 from tastemaker.features.schema import Encoded
 from tastemaker.features.users import encode_users
 from tastemaker.progress import Report, Trail
 from tastemaker.recipe import Recipe
 from tastemaker.training.impressions import passed_over
-from tastemaker.training.newcomers import Newcomers
 from tastemaker.training.pairing import Pairing
 from tastemaker.training.parts import Parts
 from tastemaker.training.settings import in_order
@@ -105,6 +105,7 @@ class Fitted:
 
     def with_new(self, parts: Parts, newcomers: Newcomers) -> Parts:
         """The same with the items foretold that nobody has touched."""
+        parts = replace(parts, spread=newcomers.spread)
         if self.kin is None:
             return parts
         pairs = None if parts.pairs is None else newcomers.pairs(self.kin, parts.pairs)

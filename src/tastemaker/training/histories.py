@@ -17,11 +17,12 @@ from tastemaker.evaluation.baselines import Baseline
 from tastemaker.evaluation.exam import asked
 from tastemaker.evaluation.judge import mark
 from tastemaker.evaluation.report import Report as ExamReport
+from tastemaker.features.newcomers import Newcomers
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail
 from tastemaker.recipe import Recipe, SourcesRecipe
 from tastemaker.recommend import Recommender
+from tastemaker.retrieve.settle import settle
 from tastemaker.training.fitted import Fitted
-from tastemaker.training.newcomers import Newcomers, settle
 from tastemaker.training.pairing import Kind, Pairing
 from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
@@ -239,7 +240,7 @@ def _trial(
     parts, newcomers = fitted.parts(learned, pairing), None
     if fitted.kin is not None:
         known = Recommender(bundle(data, recipe, parts, histories=fold.train))
-        newcomers = settle(known, fitted.kin, fold.history, users, np.random.default_rng(recipe.seed))
+        newcomers = settle(known.nearest, fitted.kin, fold.history, users, np.random.default_rng(recipe.seed))
         parts = fitted.with_new(parts, newcomers)
     return _Trial(parts, learned.epochs, pairing, newcomers)
 

@@ -17,7 +17,7 @@ from tastemaker.evaluation.report import Report as ExamReport
 from tastemaker.features.batches import Scale
 from tastemaker.features.pairs import Pairs
 from tastemaker.features.text import Tfidf
-from tastemaker.recipe import Recipe, Role
+from tastemaker.recipe import Recipe
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,6 +36,7 @@ class Parts:
     tfidf: Tfidf | None = None
     pairs: Pairs | None = None
     pair_weight: float = 0.0
+    spread: float | None = None
     evaluation: ExamReport | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
@@ -58,6 +59,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         history_length=parts.length,
         value_scale=asdict(parts.scale),
         pair_weight=parts.pair_weight,
+        spread=parts.spread,
         is_ordered=log.is_ordered,
         is_clock=log.is_clock,
         data={"fingerprint": data.fingerprint, **counts},
@@ -91,9 +93,8 @@ def _popularity(data: Dataset, log: Interactions) -> npt.NDArray[np.float64]:
     """(N,) events of the log; without a log the catalogue's own figure, or 0 for all."""
     if log.size:
         return log.counts(data.items.size).astype(np.float64)
-    for name in data.items.by_role(Role.POPULARITY):
-        return np.asarray(data.items.frame[name].fill_null(0).to_numpy(), np.float64)
-    return np.zeros(data.items.size)
+    own = data.items.popularity
+    return np.zeros(data.items.size) if own is None else own
 
 
 def _headline(evaluation: ExamReport | None) -> dict[str, float]:

@@ -1,7 +1,9 @@
-"""Gives items that nobody has touched yet a place in one list with the others, from their metadata alone."""
+"""How far new items are spread about the mean of the known, so that both can stand in one list.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+Said by the model as it is served, so this is asked of it: at the end of a trial, or when the first item comes
+that is newer than the model.
+"""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +12,9 @@ from scipy import sparse
 
 from tastemaker.data.interactions import Interactions
 from tastemaker.features.kin import Kin, Lesson
-from tastemaker.features.pairs import EASE_ITEMS, KEPT, LEAST_KEPT, Pairs, faded, heaviest_of
-from tastemaker.recommend import Recommender
+from tastemaker.features.newcomers import AT_ONCE, Newcomers, are_foretold
+from tastemaker.features.pairs import Pairs, faded
+from tastemaker.retrieve.nearest import Nearest
 
 Floats = npt.NDArray[np.float32]
 Users = npt.NDArray[np.int32]
@@ -28,53 +31,12 @@ SPREADS = (2.0**-3, 2.0**5)
 STEPS = 20
 """Halvings of what lies between them."""
 K = 10
-AT_ONCE = 256
-"""Items whose pairs are foretold at once, 20 MB of the largest table."""
 MOST_SCORES = 1 << 25
 """Scores of people's lists held at once, 128 MB: of millions of items, fewer people are asked at once."""
 
 
-@dataclass(frozen=True)
-class Newcomers:
-    """How new items are scored.
-
-    Attributes:
-        spread: factor of what sets a new item apart from the mean of the known; 1 is the regression's word.
-    """
-
-    spread: float = 1.0
-
-    def arrays(self, kin: Kin, arrays: Mapping[str, Floats]) -> dict[str, Floats]:
-        """A model's tables (N, D), by name, with the rows of new items foretold."""
-        whole = {name: np.array(table) for name, table in arrays.items()}
-        for table in whole.values():
-            lesson = kin.learn(table[kin.known])
-            table[kin.new] = lesson.mean + self.spread * lesson.of(kin.new)
-        if "neighbour_vectors" in whole:  # which are directions
-            new = whole["neighbour_vectors"][kin.new]
-            whole["neighbour_vectors"][kin.new] = new / np.maximum(
-                np.linalg.norm(new, axis=1, keepdims=True), 1e-12
-            )
-        return whole
-
-    def pairs(self, kin: Kin, pairs: Pairs) -> Pairs:
-        """The same with what known items say of new ones foretold; of large catalogues, as it was."""
-        if not _are_foretold(pairs):
-            return pairs
-        items = pairs.weights.shape[0]
-        lesson = _of_pairs(kin, pairs)
-        count = max(LEAST_KEPT, KEPT // items)
-        blocks = [
-            heaviest_of(lesson.mean + self.spread * lesson.of(kin.new[at : at + AT_ONCE]), count)
-            for at in range(0, len(kin.new), AT_ONCE)
-        ]
-        said = sparse.csr_array(sparse.vstack(blocks)).tocoo()
-        columns = sparse.csr_array((said.data, (said.col, kin.new[said.row])), shape=(items, items))
-        return Pairs(sparse.csr_array(pairs.weights + columns), pairs.decay)
-
-
 def settle(
-    recommender: Recommender, kin: Kin, history: Interactions, users: Users, rng: np.random.Generator
+    nearest: Nearest, kin: Kin, history: Interactions, users: Users, rng: np.random.Generator
 ) -> Newcomers:
     """The spread by which being new neither lifts nor buries.
 
@@ -83,7 +45,7 @@ def settle(
     they have of the log.
 
     Args:
-        recommender: the model as it is served, but for new items.
+        nearest: the model as it is served, but for new items.
         kin: of its catalogue.
         history: what is known of `users` (B,).
     """
@@ -92,8 +54,8 @@ def settle(
     users = users if len(users) <= ASKED else np.sort(rng.choice(users, ASKED, replace=False))
     places = rng.permutation(len(kin.known))[:MOST]
     parts = np.array_split(np.arange(len(places)), FOLDS)
-    scores = _scores(recommender, kin, history, users, [places[part] for part in parts])
-    counts = history.counts(recommender.catalogue.size)
+    scores = _scores(nearest, kin, history, users, [places[part] for part in parts])
+    counts = history.counts(nearest.bundle.catalogue.size)
     due = counts[kin.known[places]].sum() / counts.sum()
 
     def filled(spread: float) -> float:
@@ -124,22 +86,16 @@ class _Scores(NamedTuple):
     deviations: Floats
 
 
-def _scores(
-    recommender: Recommender, kin: Kin, history: Interactions, users: Users, parts: list[Places]
-) -> _Scores:
+def _scores(nearest: Nearest, kin: Kin, history: Interactions, users: Users, parts: list[Places]) -> _Scores:
     """parts: places among `kin.known`."""
-    bundle = recommender.bundle
-    window = recommender.nearest.window(history, users)
-    queries = recommender.nearest.query_vectors(window, [history.user_ids[user] for user in users])
-    vectors = np.asarray(bundle.arrays["item_vectors"])
-    pairs, weight = bundle.pairs, np.float32(bundle.manifest.pair_weight)
+    bundle = nearest.bundle
+    window = nearest.window(history, users)
+    user_ids = [history.user_ids[user] for user in users]
     others: list[list[Floats]] = [[] for _ in parts]
-    step = max(1, MOST_SCORES // len(vectors))
+    step = max(1, MOST_SCORES // bundle.catalogue.size)
     for at in range(0, len(users), step):
         some = slice(at, at + step)
-        served = queries[some] @ vectors.T
-        if pairs is not None:
-            served += weight * pairs.scores(window.rows[some])
+        served = nearest.scores(window.part(some), user_ids[some])
         for scores, user in zip(served, users[some], strict=True):
             scores[history.of(int(user))] = -np.inf
         served[:, kin.new] = -np.inf
@@ -149,11 +105,14 @@ def _scores(
             served[:, rows] = -np.inf
             found.append(_highest(served))
             served[:, rows] = own
+    queries = nearest.query_vectors(window, user_ids)
+    pairs, weight = bundle.pairs, np.float32(bundle.manifest.pair_weight)
+    vectors = np.asarray(bundle.arrays["item_vectors"])
     lesson = kin.learn(vectors[kin.known])
     places = np.concatenate(parts)
     base = queries @ lesson.mean[:, None]
     deviations = queries @ lesson.as_if_new(places).T
-    if pairs is not None and _are_foretold(pairs):
+    if pairs is not None and are_foretold(pairs):
         lesson = _of_pairs(kin, pairs)
         spoken = faded(window.rows, pairs.weights.shape[0], pairs.decay)
         base = base + weight * (spoken @ lesson.mean[:, None])
@@ -161,11 +120,6 @@ def _scores(
             some = slice(at, at + AT_ONCE)
             deviations[:, some] += weight * (spoken @ lesson.as_if_new(places[some]).T)
     return _Scores([np.concatenate(found) for found in others], base, deviations)
-
-
-def _are_foretold(pairs: Pairs) -> bool:
-    """Of more items, what all say of each is too much to foretell: new ones stand on their vectors alone."""
-    return pairs.weights.shape[0] <= EASE_ITEMS
 
 
 def _of_pairs(kin: Kin, pairs: Pairs) -> Lesson:

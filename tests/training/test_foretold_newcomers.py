@@ -7,11 +7,13 @@ import pytest
 import tastemaker as tm
 from tastemaker.data.catalogue import PAD
 from tastemaker.features import kin as kinship
+from tastemaker.features import newcomers
 from tastemaker.features.encode import Encoder
 from tastemaker.features.kin import Kin
+from tastemaker.features.newcomers import Newcomers
 from tastemaker.recommend import Recommender
-from tastemaker.training import newcomers
-from tastemaker.training.newcomers import Newcomers, settle
+from tastemaker.retrieve import settle as settling
+from tastemaker.retrieve.settle import settle
 
 GENRES, EACH, NEW = 4, 30, 4
 """Of each genre's items, those that nobody has touched."""
@@ -104,7 +106,7 @@ def test_the_wider_the_spread_the_more_places_go_to_new_items(recommender):
     network = Recommender(replace(recommender.bundle, pairs=None))
     known = np.flatnonzero(~is_new(recommender)).astype(np.int32)
     kin, users = kin_of(recommender), np.arange(log.user_count, dtype=np.int32)
-    settled = settle(network, kin, log, users, np.random.default_rng(1))
+    settled = settle(network.nearest, kin, log, users, np.random.default_rng(1))
     vectors = network.bundle.arrays["item_vectors"]
     shares = []
     for spread in (0.1, settled.spread, 30.0):
@@ -123,9 +125,9 @@ def test_where_pairs_say_nothing_of_new_items_their_vectors_make_up_for_it(recom
     log = recommender.bundle.histories
     kin, users = kin_of(recommender), np.arange(log.user_count, dtype=np.int32)
     alone = Recommender(replace(recommender.bundle, pairs=None))
-    without = settle(alone, kin, log, users, np.random.default_rng(1))
+    without = settle(alone.nearest, kin, log, users, np.random.default_rng(1))
     monkeypatch.setattr(newcomers, "EASE_ITEMS", GENRES * EACH - 1)
-    beside = settle(recommender, kin, log, users, np.random.default_rng(1))
+    beside = settle(recommender.nearest, kin, log, users, np.random.default_rng(1))
     assert beside.spread > 1.05 * without.spread
     assert beside.pairs(kin, recommender.bundle.pairs) is recommender.bundle.pairs
 
@@ -134,12 +136,13 @@ def test_where_pairs_say_nothing_of_new_items_their_vectors_make_up_for_it(recom
 def test_a_large_catalogue_is_settled_a_few_people_and_items_at_a_time_and_alike(recommender, monkeypatch):
     log, users = recommender.bundle.histories, np.arange(40, dtype=np.int32)
     chance = np.random.default_rng
-    whole = settle(recommender, kin_of(recommender), log, users, chance(1))
+    whole = settle(recommender.nearest, kin_of(recommender), log, users, chance(1))
     pairs = whole.pairs(kin_of(recommender), recommender.bundle.pairs).weights.toarray()
-    monkeypatch.setattr(newcomers, "MOST_SCORES", 3 * GENRES * EACH)
+    monkeypatch.setattr(settling, "MOST_SCORES", 3 * GENRES * EACH)
     monkeypatch.setattr(newcomers, "AT_ONCE", 7)
+    monkeypatch.setattr(settling, "AT_ONCE", 7)
     monkeypatch.setattr(kinship, "AT_ONCE", 9)
-    parted = settle(recommender, kin_of(recommender), log, users, chance(1))
+    parted = settle(recommender.nearest, kin_of(recommender), log, users, chance(1))
     assert parted.spread == pytest.approx(whole.spread, rel=1e-3)
     again = parted.pairs(kin_of(recommender), recommender.bundle.pairs).weights.toarray()
     assert again == pytest.approx(pairs, abs=1e-4)
@@ -162,5 +165,52 @@ def test_nobody_to_ask_leaves_the_regression_as_it_is(answers):
     features = Encoder.fit(answers.catalogue, answers.recipe.features).encode(answers.catalogue)
     kin = Kin(features, np.ones(answers.catalogue.size, np.int64))
     nobody = np.zeros(0, np.int32)
-    settled = settle(answers, kin, answers.bundle.histories, nobody, np.random.default_rng(1))
+    settled = settle(answers.nearest, kin, answers.bundle.histories, nobody, np.random.default_rng(1))
     assert settled == Newcomers(spread=1.0)
+
+
+def new_items() -> pl.DataFrame:
+    whole = world()
+    touched = whole.interactions.counts(whole.items.size) > 0
+    return whole.items.frame.filter(pl.Series(~touched))
+
+
+@pytest.mark.slow
+def test_put_in_later_they_are_what_training_foretold(recommender):
+    frame = new_items()
+    later = recommender.without(frame["item_id"]).with_items(frame)
+    assert later.bundle.manifest.spread == recommender.bundle.manifest.spread
+    order = later.catalogue.rows(recommender.catalogue.ids)
+    for name, array in recommender.bundle.arrays.items():
+        assert later.bundle.arrays[name][order] == pytest.approx(array, abs=1e-5), name
+    ours, theirs = (each.bundle.pairs.weights.toarray() for each in (later, recommender))
+    assert ours[np.ix_(order, order)] == pytest.approx(theirs, abs=1e-5)
+    log = recommender.bundle.histories
+    users = np.arange(log.user_count, dtype=np.int32)
+    same = later.top(later.bundle.histories, users, 10) == order[recommender.top(log, users, 10)]
+    assert same.mean() > 0.999
+
+
+@pytest.mark.slow
+def test_where_training_knew_of_none_new_items_are_spread_when_the_first_one_comes(recommender):
+    whole, frame = world(), new_items()
+    kept = np.flatnonzero(whole.interactions.counts(whole.items.size)).astype(np.int32)
+    numbers = np.full(whole.items.size, PAD, np.int32)
+    numbers[kept] = np.arange(len(kept))
+    known = replace(whole, items=whole.items.only(kept), interactions=whole.interactions.renumbered(numbers))
+    later = tm.train(known, tm.Recipe.read(None, KNOBS))
+    later = Recommender(
+        replace(later.bundle, manifest=later.bundle.manifest.model_copy(update={"spread": None}))
+    ).with_items(frame)
+    assert 0.5 < later.bundle.manifest.spread / recommender.bundle.manifest.spread < 2
+    log = later.bundle.histories
+    users = np.arange(log.user_count, dtype=np.int32)
+    shares = []
+    for each in (recommender, later):
+        rows = each.top(each.bundle.histories, users, 10)
+        genre = np.array([int(id[1:]) // EACH for id in each.catalogue.ids])
+        new = is_new(each)[rows]
+        own = genre[rows] == np.array([int(name[1:]) % GENRES for name in log.user_ids])[:, None]
+        assert (new & own).sum() > 0.7 * new.sum()
+        shares.append(float(new.mean()))
+    assert 0.5 < shares[1] / shares[0] < 2
