@@ -11,6 +11,9 @@ from tastemaker.data.catalogue import PAD, Rows
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 
+GROUP = 64
+"""Scores of which only the highest is looked at while the bar for a short list is sought."""
+
 
 class Hits(NamedTuple):
     """The best items for each query, best first.
@@ -30,8 +33,8 @@ def joined(blocks: Sequence[Hits], k: int) -> Hits:
 
 
 def longest(vectors: Floats) -> float:
-    """Length of the longest of `vectors` (N, D); 0 where there is none."""
-    return float(np.sqrt(np.einsum("nd,nd->n", vectors, vectors).max(initial=0.0)))
+    """Length of the longest of `vectors` (N, D) that are numbers; 0 where there is none."""
+    return float(np.sqrt(np.fmax.reduce(np.einsum("nd,nd->n", vectors, vectors), initial=0.0)))
 
 
 def rounding(queries: Floats, longest: float) -> Floats:
@@ -41,8 +44,35 @@ def rounding(queries: Floats, longest: float) -> Floats:
 
 
 def one_by_one(query: Floats, vectors: Floats) -> Floats:
-    """(n,) dot products of `query` (D,) with `vectors` (n, D), each rounded as if it were alone."""
-    return np.asarray(np.einsum("nd,d->n", vectors, query), np.float32)
+    """Dot products, each rounded as if it were alone: (n,) of `query` (D,) with `vectors` (n, D), or (B, n)
+    of (B, D) with (B, n, D).
+    """
+    return np.asarray(np.einsum("...nd,...d->...n", vectors, query), np.float32)
+
+
+def ranked(rows: npt.NDArray[np.int64], scores: Floats, k: int) -> Hits:
+    """The k best of `rows` (B, m), which stand there once each, by `scores` (B, m).
+
+    Ties: the smaller row first. A row below 0, and one with a score of -inf or NaN, never comes back.
+    """
+    out = (rows < 0) | ~(scores > -np.inf)
+    if out.any():
+        rows, scores = np.where(out, PAD, rows), np.where(out, np.float32(-np.inf), scores)
+    if rows.shape[1] < k:
+        rest = ((0, 0), (0, k - rows.shape[1]))
+        rows = np.pad(rows, rest, constant_values=PAD)
+        scores = np.pad(scores, rest, constant_values=-np.inf)
+    # Score and row in one whole number, which sorts ten times as fast as two keys. Read as a whole number, a
+    # float above 0 keeps its order and one below 0 turns it round; adding 0 makes -0 the same as 0.
+    keys = _turned((scores + np.float32(0)).view(np.int32))
+    both = (~keys).astype(np.int64) << 32 | (rows & 0xFFFFFFFF)
+    both.sort(axis=1)
+    both = both[:, :k]
+    return Hits(both.astype(np.int32), _turned(~(both >> 32).astype(np.int32)).view(np.float32))
+
+
+def _turned(bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    return bits ^ (bits >> 31 & 0x7FFFFFFF)
 
 
 class Recount(NamedTuple):
@@ -74,17 +104,30 @@ def best(
     for query, rows in enumerate(exclude):
         struck = np.asarray(rows, dtype=np.int64)
         scores[query, struck[struck >= 0]] = -np.inf
-    scores[np.isnan(scores)] = -np.inf
     count = min(k, scores.shape[1])
     rows = np.full((len(scores), k), PAD, np.int32)
     found = np.full((len(scores), k), -np.inf, np.float32)
     for query, row_scores in enumerate(scores):
         # A partition cuts through ties at random, so all that reach the k-th score are sorted.
-        bar = np.partition(row_scores, -count)[-count] if count else np.inf
-        bar -= recount.slack[query] if recount else 0
+        bar = _bar(row_scores, count) - (float(recount.slack[query]) if recount else 0)
         able = np.flatnonzero(row_scores >= max(bar, np.finfo(np.float32).min)).astype(np.int32)
         final = recount.scores(query, able) if recount else row_scores[able]
         order = np.argsort(-final, kind="stable")[:count]
         rows[query, : len(order)] = able[order]
         found[query, : len(order)] = final[order]
     return Hits(rows, found)
+
+
+def _bar(scores: Floats, count: int) -> float:
+    """What at least `count` of `scores` (N,) reach and not many more; NaN may become -inf in them."""
+    if not count:
+        return np.inf
+    columns = len(scores) // GROUP
+    if columns >= 4 * count:
+        # The highest of each of many groups: `count` groups reach the bar, so as many scores do. One pass to
+        # find them takes a third of the time of a partition, and their partition next to nothing.
+        highest = scores[: columns * GROUP].reshape(GROUP, columns).max(0)
+        if not np.isnan(highest).any():
+            return float(np.partition(highest, -count)[-count])
+    scores[np.isnan(scores)] = -np.inf
+    return float(np.partition(scores, -count)[-count])

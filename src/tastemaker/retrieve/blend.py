@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tastemaker.data.catalogue import Rows
 from tastemaker.features.pairs import Pairs
 from tastemaker.hits import Bools, Hits, Recount, best, joined, longest, one_by_one, rounding
-from tastemaker.retrieve.exact import BLOCK_SCORES
+from tastemaker.retrieve.scan import BLOCK_SCORES
 
 Floats = npt.NDArray[np.float32]
 
