@@ -17,6 +17,14 @@ WIDTH = 4096
 """Nodes looked at in all trees together, where nobody has tuned it."""
 
 
+def check_installed() -> None:
+    """Raises TastemakerError where Annoy isn't."""
+    if importlib.util.find_spec("annoy") is None:
+        raise TastemakerError(
+            "retrieval.index.kind is 'annoy', which isn't installed: pip install 'tastemaker[annoy]'."
+        )
+
+
 class Annoy(Distinct):
     """The index of trees.
 
@@ -30,11 +38,10 @@ class Annoy(Distinct):
     Raises: TastemakerError where Annoy isn't installed.
     """
 
+    fewest = 64
+
     def __init__(self, vectors: Floats, width: int = WIDTH) -> None:
-        if importlib.util.find_spec("annoy") is None:
-            raise TastemakerError(
-                "retrieval.index.kind is 'annoy', which isn't installed: pip install 'tastemaker[annoy]'."
-            )
+        check_installed()
         super().__init__(vectors, width)
 
     @property

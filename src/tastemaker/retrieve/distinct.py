@@ -11,22 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.hits import Floats
-from tastemaker.retrieve.shortlist import Found, Look, Shortlist
+from tastemaker.retrieve.shortlist import Approximate, Found, Look
 
 
-class Distinct(Shortlist):
+class Distinct(Approximate):
     """A short list of distinct vectors, and then of who has them.
 
-    What is found isn't known to be all there is; width says how hard to look.
-
-    Args:
-        vectors: (N, D) float32; the score is the dot product.
-        width: more is slower and finds more.
+    What is found isn't known to be all there is.
     """
-
-    def __init__(self, vectors: Floats, width: int) -> None:
-        super().__init__(vectors)
-        self.width = width
 
     @abstractmethod
     def near(self, queries: Floats, wanted: int, width: int) -> Found:

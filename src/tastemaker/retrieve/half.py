@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.float32]
 LARGEST = 2.0**13
 """Half precision ends at 65,504, and loses digits below 2**-14: numbers are brought to below this one."""
 
+EPS, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
+
 AT_ONCE = 1 << 16
 """Rows written at once."""
 
@@ -36,7 +38,7 @@ class Half:
 
     @classmethod
     def of(cls, vectors: Floats) -> "Half":
-        most = max(float(np.abs(vectors).max(initial=0.0)), float(np.finfo(np.float32).tiny))
+        most = max(float(np.abs(vectors).max(initial=0.0)), TINY)
         length = longest(vectors)
         if not np.isfinite(most) or not np.isfinite(length):
             return cls(1.0, np.inf, np.inf, is_fit=False)
@@ -57,9 +59,8 @@ class Half:
         """(B,) how far a score found in half precision may be off: |q · (v − v₁₆)| ≤ |q| · |v − v₁₆|, and
         what adding up in another order does.
         """
-        lengths = np.sqrt(np.einsum("bd,bd->b", queries, queries))
-        each = self.error + 3 * queries.shape[1] * float(np.finfo(np.float32).eps) * self.longest
-        return np.asarray(lengths * np.float32(each) + np.finfo(np.float32).tiny, np.float32)
+        each = self.error + 3 * queries.shape[1] * EPS * self.longest
+        return np.asarray(np.sqrt(np.einsum("bd,bd->b", queries, queries)) * each + TINY, np.float32)
 
 
 def _blocks(vectors: Floats) -> Iterator[tuple[int, Any]]:

@@ -30,6 +30,8 @@ class Hnsw(Distinct):
         width: candidates kept while searching.
     """
 
+    fewest = 16
+
     def __init__(self, vectors: Floats, width: int = WIDTH) -> None:
         super().__init__(vectors, width)
 

@@ -16,7 +16,7 @@ from tastemaker.errors import BundleError
 from tastemaker.hits import Floats
 from tastemaker.retrieve import native
 from tastemaker.retrieve.half import Half
-from tastemaker.retrieve.shortlist import Look, Shortlist
+from tastemaker.retrieve.shortlist import Approximate, Look
 
 Lists = npt.NDArray[np.int32]
 
@@ -32,7 +32,7 @@ WIDTH = 16
 CENTRES, LISTS = "index/centroids", "index/lists"
 
 
-class Ivf(Shortlist):
+class Ivf(Approximate):
     """The index of lists.
 
     Args:
@@ -43,9 +43,8 @@ class Ivf(Shortlist):
     """
 
     def __init__(self, vectors: Floats, centres: Floats, lists: Lists, width: int = WIDTH) -> None:
-        super().__init__(vectors)
+        super().__init__(vectors, width)
         self.centres, self.lists = np.ascontiguousarray(centres, np.float32), lists
-        self.width = width
 
     @classmethod
     def built(cls, vectors: Floats, width: int = WIDTH, seed: int = 0) -> "Ivf":
@@ -103,7 +102,7 @@ class Ivf(Shortlist):
 
 
 def list_count(items: int) -> int:
-    """Lists for a catalogue: a power of two near 4 √N, with 32 items in each at least."""
+    """Lists for a catalogue: the power of two next to 4 √N, or fewer, for 32 items in each on average."""
     return max(1, min(1 << round(math.log2(4 * max(1, items) ** 0.5)), items // 32))
 
 

@@ -4,10 +4,11 @@ Striking out, adding up again, ties, widening and falling back to a scan are set
 having the quick look.
 """
 
+import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +75,7 @@ class Shortlist(Index):
             return self._scan.search(queries, k, exclude, only)
         queries = np.ascontiguousarray(queries, np.float32)
         struck = [np.asarray(rows, np.int64) for rows in exclude]
-        widths = [_rounded((k + len(rows)) / share + SPARE) for rows in struck]
+        widths = [_width(k + len(rows), share) for rows in struck]
         if len(set(widths)) == 1:
             return self._search(queries, k, struck, only, share, widths[0])
         hits = _blank(len(queries), k)
@@ -109,10 +110,38 @@ class Shortlist(Index):
         return hits
 
 
-def _rounded(wanted: float) -> int:
-    """Up to a number of three binary digits, so that few different ones occur among a batch's queries."""
-    step = 1 << max(0, int(wanted).bit_length() - 3)
-    return int(-(-wanted // step)) * step
+class Approximate(Shortlist):
+    """A short list that needn't hold all it should: the wider the search, the more of it.
+
+    Args:
+        vectors: (N, D) float32; the score is the dot product.
+        width: of what, is the index's own affair; more is slower and finds more.
+    """
+
+    fewest: int = 1
+    """Width from which it is worth a try."""
+
+    def __init__(self, vectors: Floats, width: int) -> None:
+        super().__init__(vectors)
+        self.width = width
+
+    @property
+    @abstractmethod
+    def widest(self) -> int:
+        """Width beyond which nothing is gained."""
+
+    def arrays(self) -> Mapping[str, npt.NDArray[Any]]:
+        """By name, what a bundle keeps so that opening it takes less."""
+        return {}
+
+
+def _width(useful: int, share: float) -> int:
+    """How many to fetch so that `useful` pass a filter of a `share`, by three deviations of who passes; in
+    three binary digits, so that few different ones occur among a batch's queries.
+    """
+    wanted = math.ceil((useful + 3 * math.sqrt(useful * (1 - share))) / share) + SPARE
+    step = 1 << max(0, wanted.bit_length() - 3)
+    return -(-wanted // step) * step
 
 
 def _are_in(rows: Found, gone: Found) -> Bools:
