@@ -30,7 +30,7 @@ class TestExact(IndexContract):
 
 
 @pytest.fixture(scope="class")
-def always_halved():
+def alwayshalved():
     """Even the smallest catalogue is looked at in half precision first."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact, "HALVED", 0)
@@ -39,7 +39,7 @@ def always_halved():
         yield
 
 
-@pytest.mark.usefixtures("always_halved")
+@pytest.mark.usefixtures("alwayshalved")
 class TestExactByHalves(TestExact):
     pass
 
@@ -68,7 +68,7 @@ def test_a_large_catalogue_is_looked_at_in_half_precision_and_answers_as_a_scan(
     index = Exact(vectors)
     agree(index.search(asked, 100, seen, only), Scan(vectors).search(asked, 100, seen, only))
     # Else this test would say nothing of half precision.
-    assert ("_halved" in index.__dict__) == (queries < 8 and passing > 0.125)
+    assert ("halved" in index.__dict__) == (queries < 8 and passing > 0.125)
 
 
 def test_what_is_no_number_never_comes_back():

@@ -8,7 +8,7 @@ import numpy as np
 
 from tastemaker.errors import TastemakerError
 from tastemaker.hits import Floats
-from tastemaker.retrieve.distinct import Distinct
+from tastemaker.retrieve.distinct import Distinct, evened
 from tastemaker.retrieve.shortlist import Found
 
 TREES = 50
@@ -28,9 +28,7 @@ def check_installed() -> None:
 class Annoy(Distinct):
     """The index of trees.
 
-    They split by angle. One more number a vector, √(L² − |v|²) with L the longest length, makes all equally
-    long, and the order of angles to a query, in which it is 0, is that of products (Bachrach et al., RecSys
-    2014).
+    They split by angle, of vectors that have been made equally long.
 
     Args:
         vectors: (N, D) float32; the score is the dot product.
@@ -61,12 +59,10 @@ class Annoy(Distinct):
         """Built by one thread from one seed: the same each time."""
         from annoy import AnnoyIndex
 
-        vectors = self.vectors[self.copies.first] * np.float32(self.half.scale)
-        squares = np.einsum("nd,nd->n", vectors, vectors)
-        longer = np.sqrt(np.maximum(squares.max(initial=0) - squares, 0))
-        trees = AnnoyIndex(vectors.shape[1] + 1, "angular")
+        vectors = evened(self.vectors[self.copies.first] * np.float32(self.half.scale))
+        trees = AnnoyIndex(vectors.shape[1], "angular")
         trees.set_seed(1)
-        for row, vector in enumerate(np.column_stack([vectors, longer])):
+        for row, vector in enumerate(vectors):
             trees.add_item(row, vector)
         trees.build(TREES, n_jobs=1)
         return trees

@@ -35,6 +35,19 @@ class Distinct(Approximate):
         return Copies(self.vectors)
 
 
+def evened(vectors: Floats, room: int = 1) -> Floats:
+    """(N, D + room) with one more number each that makes all equally long, and zeros.
+
+    It is √(L² − |v|²), L the longest length. To a query that has 0 there, the order of distances and of
+    angles is then that of products (Bachrach et al., RecSys 2014): what a graph and trees can go by.
+    """
+    squares = np.einsum("nd,nd->n", vectors, vectors)
+    longer = np.zeros((len(vectors), vectors.shape[1] + room), np.float32)
+    longer[:, : vectors.shape[1]] = vectors
+    longer[:, vectors.shape[1]] = np.sqrt(np.maximum(squares.max(initial=0) - squares, 0))
+    return longer
+
+
 class Copies:
     """Which rows have equal vectors.
 

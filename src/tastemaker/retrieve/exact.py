@@ -37,9 +37,10 @@ class Exact(Shortlist):
         return super().search(queries, k, exclude, only)
 
     def look(self, queries: Floats, wanted: int, share: float) -> Look:
-        scores, rows = native.search(self._halved, queries, wanted)
+        scores, rows = native.search(self.halved, queries, wanted)
         return Look(rows, scores[:, -1] / self.half.scale + self.half.slack(queries))
 
     @cached_property
-    def _halved(self) -> Any:
+    def halved(self) -> Any:
+        """FAISS's own, of all vectors in half precision."""
         return native.halved(self.vectors, self.half)

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from tastemaker.hits import Floats
+from tastemaker.hits import Floats, longest
 from tastemaker.retrieve import native
-from tastemaker.retrieve.distinct import Distinct
+from tastemaker.retrieve.distinct import Distinct, evened
+from tastemaker.retrieve.half import LARGEST
 from tastemaker.retrieve.shortlist import Found
 
 LINKS = 32
@@ -21,9 +22,13 @@ WIDTH = 128
 
 WIDEST = 8192
 
+ROOM = 8
+"""Numbers added to each vector: one is needed, and by eights they are read twice as fast."""
+
 
 class Hnsw(Distinct):
-    """The index of neighbours, over vectors in half precision.
+    """The index of neighbours, over vectors in half precision that have been made equally long: a graph by
+    products alone loses whole groups (recall .957 at a width of 256 where it is .993 like this).
 
     Args:
         vectors: (N, D) float32; the score is the dot product.
@@ -42,21 +47,27 @@ class Hnsw(Distinct):
 
     def near(self, queries: Floats, wanted: int, width: int) -> Found:
         parameters = native.library().SearchParametersHNSW(efSearch=width)
-        return native.search(self.graph, queries, wanted, parameters)[1]
+        # As long as the vectors: the order is the same, and no digit of either is lost in a difference.
+        lengths = np.sqrt(np.einsum("bd,bd->b", queries, queries))
+        lengths[lengths == 0] = 1
+        asked = np.zeros((len(queries), queries.shape[1] + ROOM), np.float32)
+        asked[:, : queries.shape[1]] = queries * (np.float32(LARGEST) / lengths)[:, None]
+        return native.search(self.graph, asked, wanted, parameters)[1]
 
     @cached_property
     def graph(self) -> Any:
         """Built by one thread, because several would build another each time."""
         faiss = native.library()
-        dim, kind = self.vectors.shape[1], faiss.ScalarQuantizer.QT_fp16
-        index = faiss.IndexHNSWSQ(dim, kind, LINKS, faiss.METRIC_INNER_PRODUCT)
+        scaled = self.vectors[self.copies.first] * np.float32(self.half.scale)
+        vectors = evened(scaled * np.float32(LARGEST / max(longest(scaled), 1)), ROOM)
+        kind = faiss.ScalarQuantizer.QT_fp16
+        index = faiss.IndexHNSWSQ(vectors.shape[1], kind, LINKS, faiss.METRIC_L2)
         index.hnsw.efConstruction = BUILT
-        index.train(np.zeros((1, dim), np.float32))
+        index.train(vectors[:1])
         threads = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(1)
         try:
-            for _, block in self.half.blocks(self.vectors[self.copies.first]):
-                index.add(block)
+            index.add(vectors)
         finally:
             faiss.omp_set_num_threads(threads)
         return index

@@ -78,12 +78,13 @@ class Ivf(Approximate):
         needed = 2 * wanted * len(self.centres) / len(self.vectors)
         probes = min(len(self.centres), math.ceil(max(self.width / share, needed)))
         parameters = native.library().SearchParametersIVF(nprobe=probes)
-        scores, rows = native.search(self._filled, queries, wanted, parameters)
+        scores, rows = native.search(self.filled, queries, wanted, parameters)
         bar = scores[:, -1] / self.half.scale + self.half.slack(queries)
         return Look(rows, np.where(rows[:, -1] < 0, np.float32(-np.inf), bar))
 
     @cached_property
-    def _filled(self) -> Any:
+    def filled(self) -> Any:
+        """FAISS's own, with every vector in its list."""
         faiss = native.library()
         dim, kind = self.vectors.shape[1], faiss.ScalarQuantizer.QT_fp16
         # The centres are looked through one query at a time, too: a product of matrices rounds by who shares

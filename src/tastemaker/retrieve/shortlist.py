@@ -75,12 +75,13 @@ class Shortlist(Index):
             return self._scan.search(queries, k, exclude, only)
         queries = np.ascontiguousarray(queries, np.float32)
         struck = [np.asarray(rows, np.int64) for rows in exclude]
-        widths = [_width(k + len(rows), share) for rows in struck]
-        if len(set(widths)) == 1:
-            return self._search(queries, k, struck, only, share, widths[0])
+        lengths = [len(rows) for rows in struck]
+        widths = {length: _width(k + length, share) for length in set(lengths)}
+        if len(widths) == 1:
+            return self._search(queries, k, struck, only, share, widths[lengths[0]])
         hits = _blank(len(queries), k)
-        for width in set(widths):
-            here = np.array([place for place, own in enumerate(widths) if own == width])
+        for width in set(widths.values()):
+            here = np.array([place for place, length in enumerate(lengths) if widths[length] == width])
             part = self._search(queries[here], k, [struck[place] for place in here], only, share, width)
             hits.rows[here], hits.scores[here] = part
         return hits
@@ -95,7 +96,7 @@ class Shortlist(Index):
         rows = look.rows
         scores = one_by_one(queries, self.vectors.take(rows, 0, mode="clip"))
         for place, gone in enumerate(struck):
-            if len(gone):
+            if gone.size:
                 scores[place, _are_in(rows[place], gone)] = -np.inf
         if only is not None:
             scores[~only.take(rows, mode="clip")] = -np.inf
