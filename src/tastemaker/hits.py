@@ -53,10 +53,10 @@ def one_by_one(query: Floats, vectors: Floats) -> Floats:
 def ranked(rows: npt.NDArray[np.int64], scores: Floats, k: int) -> Hits:
     """The k best of `rows` (B, m), which stand there once each, by `scores` (B, m).
 
-    Ties: the smaller row first. A row below 0, and one with a score of -inf or NaN, never comes back.
+    Ties: the smaller row first. A row with a score of -inf or NaN never comes back.
     """
-    if rows.min(initial=0) < 0 or not scores.min(initial=0) > -np.inf:
-        out = (rows < 0) | ~(scores > -np.inf)
+    if not np.minimum.reduce(scores, None, initial=0) > -np.inf:
+        out = ~(scores > -np.inf)
         rows, scores = np.where(out, PAD, rows), np.where(out, np.float32(-np.inf), scores)
     if rows.shape[1] < k:
         rest = ((0, 0), (0, k - rows.shape[1]))
@@ -64,7 +64,7 @@ def ranked(rows: npt.NDArray[np.int64], scores: Floats, k: int) -> Hits:
         scores = np.pad(scores, rest, constant_values=-np.inf)
     if len(rows) == 1:  # here what sorting takes is less than what packing does
         order = np.lexsort((rows[0], -scores[0]))[:k]
-        return Hits(rows[:, order].astype(np.int32), scores[:, order] + np.float32(0))
+        return Hits(rows[0].take(order).astype(np.int32)[None], scores[0].take(order)[None])
     # Score and row in one whole number, which sorts ten times as fast as two keys. Read as a whole number, a
     # float above 0 keeps its order and one below 0 turns it round; adding 0 makes -0 the same as 0.
     keys = _turned((scores + np.float32(0)).view(np.int32))

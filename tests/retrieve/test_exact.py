@@ -5,7 +5,7 @@ from hypothesis.strategies import integers
 from index_contract import IndexContract, agree, by_slow_loop, floats
 
 from tastemaker.data.catalogue import PAD
-from tastemaker.hits import best, joined, ranked
+from tastemaker.hits import Hits, best, joined, ranked
 from tastemaker.retrieve import exact, scan, shortlist
 from tastemaker.retrieve.exact import Exact
 from tastemaker.retrieve.scan import BLOCK_SCORES, Scan
@@ -106,10 +106,11 @@ def test_blocks_are_joined_in_order(blocks):
 
 
 def test_ranked_puts_numbers_of_either_sign_in_order():
-    rows = np.array([[5, 9, 2, 7, 3, 1, -1, 4, 2**31 - 2]])
-    scores = np.array([[-1, 0.5, -0.0, 0.0, 3e38, -3e38, 9, np.nan, -np.inf]], np.float32)
+    rows = np.array([[5, 9, 2, 7, 3, 1, 4, 2**31 - 2]] * 2)
+    scores = np.array([[-1, 0.5, -0.0, 0.0, 3e38, -3e38, np.nan, -np.inf]] * 2, np.float32)
     hits = ranked(rows, scores, 10)
-    assert hits.rows.tolist() == [[3, 9, 2, 7, 5, 1, PAD, PAD, PAD, PAD]]
+    assert hits.rows.tolist() == [[3, 9, 2, 7, 5, 1, PAD, PAD, PAD, PAD]] * 2
+    agree(ranked(rows[:1], scores[:1], 10), Hits(hits.rows[:1], hits.scores[:1]))
     assert hits.scores[0].tolist() == [np.float32(3e38), 0.5, 0, 0, -1, np.float32(-3e38), *[-np.inf] * 4]
     assert hits.rows.dtype == np.int32
     assert hits.scores.dtype == np.float32

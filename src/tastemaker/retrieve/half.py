@@ -60,7 +60,8 @@ class Half:
         what adding up in another order does.
         """
         each = self.error + 3 * queries.shape[1] * EPS * self.longest
-        return np.asarray(np.sqrt(np.einsum("bd,bd->b", queries, queries)) * each + TINY, np.float32)
+        squares: Floats = np.einsum("bd,bd->b", queries, queries)
+        return np.sqrt(squares) * np.float32(each) + np.float32(TINY)
 
 
 def _blocks(vectors: Floats) -> Iterator[tuple[int, Any]]:

@@ -6,7 +6,7 @@ highest. Vectors lie there in half precision.
 
 import math
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -77,10 +77,11 @@ class Ivf(Approximate):
         # Where few of the found are of use, the useful ones lie further out. And lists hold what they hold.
         needed = 2 * wanted * len(self.centres) / len(self.vectors)
         probes = min(len(self.centres), math.ceil(max(self.width / share, needed)))
-        parameters = native.library().SearchParametersIVF(nprobe=probes)
-        scores, rows = native.search(self.filled, queries, wanted, parameters)
-        bar = scores[:, -1] / self.half.scale + self.half.slack(queries)
-        return Look(rows, np.where(rows[:, -1] < 0, np.float32(-np.inf), bar))
+        scores, rows = native.search(self.filled, queries, wanted, _asking(probes))
+        look = Look(rows, scores[:, -1] / self.half.scale + self.half.slack(queries))
+        if look.is_short:  # then all that there was has come
+            look.bar[rows[:, -1] < 0] = -np.inf
+        return look
 
     @cached_property
     def filled(self) -> Any:
@@ -100,6 +101,11 @@ class Ivf(Approximate):
             pointers = [faiss.swig_ptr(array) for array in (block, rows[at:], lists)]
             index.add_core(len(block), *pointers, None)
         return index
+
+
+@cache
+def _asking(probes: int) -> Any:
+    return native.library().SearchParametersIVF(nprobe=probes)
 
 
 def list_count(items: int) -> int:

@@ -34,12 +34,17 @@ TOO_MANY = 1 / 8
 class Look(NamedTuple):
     """What a quick look saw.
 
-    rows: (B, m) int64, each once; -1 where there were no more.
+    rows: (B, m) int64, each once; at the end -1, where there were no more.
     bar: (B,) no row among those looked at that isn't in `rows` scores above it.
     """
 
     rows: Found
     bar: Floats
+
+    @property
+    def is_short(self) -> bool:
+        """Whether any has a -1."""
+        return bool((self.rows[:, -1] < 0).any())
 
 
 class Shortlist(Index):
@@ -95,15 +100,17 @@ class Shortlist(Index):
         look = self.look(queries, wanted, share)
         rows = look.rows
         scores = one_by_one(queries, self.vectors.take(rows, 0, mode="clip"))
+        if look.is_short:
+            scores[rows < 0] = -np.inf
         for place, gone in enumerate(struck):
             if gone.size:
                 scores[place, _are_in(rows[place], gone)] = -np.inf
         if only is not None:
             scores[~only.take(rows, mode="clip")] = -np.inf
         hits = ranked(rows, scores, k)
-        unsure = ~(hits.scores[:, -1] > look.bar)
-        if unsure.any():
-            again = np.flatnonzero(unsure)
+        sure = hits.scores[:, -1] > look.bar
+        if not sure.all():
+            again = np.flatnonzero(~sure)
             rest = self._search(
                 queries[again], k, [struck[int(place)] for place in again], only, share, 8 * wanted
             )
