@@ -135,6 +135,7 @@ SMALL = [  # no knob at its default
     *("features.hash_rows=512", "features.ngrams=[2, 4]", "features.max_text=40", "features.buckets=5"),
     *("history.dim=10", "history.hidden=[12, 9]", "history.length=7", "history.epochs=2"),
     *("history.batch_size=64", "history.dropout=0.1", "history.id_dropout=0.2", "history.patience=2"),
+    *("retrieval.index.kind=ivf", "retrieval.index.recall=0.9", "retrieval.index.k=7"),
     *("content.dim=12", "content.epochs=2", "content.batch_size=32", "content.tfidf_share=0.3"),
 ]
 

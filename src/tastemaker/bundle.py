@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.interactions import Interactions
@@ -31,7 +31,35 @@ from tastemaker.recipe import Column, Recipe
 
 FORMAT = 2
 
-ARRAYS = ("item_vectors", "item_inputs", "neighbour_vectors", "neighbour_queries", "popularity")
+ARRAYS = (
+    "item_vectors",
+    "item_inputs",
+    "neighbour_vectors",
+    "neighbour_queries",
+    "popularity",
+    "index/centroids",
+    "index/lists",
+)
+
+
+class IndexNote(BaseModel):
+    """How the nearest items are looked up, and how well that went where the bundle was made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["exact", "ivf", "hnsw", "annoy"]
+    width: int = Field(0, ge=0)
+    """of the search, in the index's own units; 0 of an exact one"""
+    lists: int = 0
+    """of ivf"""
+    k: int
+    recall: float
+    """share of the true `k` nearest that were found"""
+    queries: int
+    """that were asked, of people's histories where there are any"""
+    latency_us: dict[str, float]
+    """microseconds, median and p95, of one query at a time"""
+    built_seconds: float
 
 
 class Manifest(BaseModel):
@@ -50,6 +78,8 @@ class Manifest(BaseModel):
     """newest events that the query tower sees"""
     value_scale: dict[str, Any] = {}
     """how strengths of events were standardised"""
+    index: IndexNote | None = None
+    """None: an exact one"""
     pair_weight: float = 0.0
     """what counted pairs say is added to a score times this"""
     spread: float | None = None
@@ -84,7 +114,7 @@ class Bundle:
             (N, Di) what the query tower sees of an item (absent: `item_vectors` without the last
             column); `neighbour_vectors` (N, Dn; absent: `item_vectors`) are compared for similar items,
             from the item's own `neighbour_queries` (N, Dn) where the two differ; `popularity` (N,)
-            higher is more.
+            higher is more; `index/…` what an index keeps to be opened soon.
         towers: LiteRT models, `query_tower` and `item_tower`.
         originals: Keras files by name.
         encoders: JSON of the fitted encoders, by "items" and "users".
@@ -99,7 +129,7 @@ class Bundle:
     catalogue: Catalogue
     users: Catalogue | None
     histories: Interactions
-    arrays: Mapping[str, npt.NDArray[np.floating]]
+    arrays: Mapping[str, npt.NDArray[Any]]
     towers: Mapping[str, bytes] = field(default_factory=dict)
     originals: Mapping[str, bytes] = field(default_factory=dict)
     encoders: Mapping[str, Any] = field(default_factory=dict)

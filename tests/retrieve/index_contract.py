@@ -141,6 +141,13 @@ class IndexContract:
         hits = self.build(floats(0, items, 4)).search(np.zeros((2, 4), np.float32), 3, [[1], [0, 3]])
         assert hits.rows.tolist() == [[0, 2, 3], [1, 2, 4]]
 
+    def test_what_is_no_number_never_comes_back(self):
+        vectors = floats(0, 300, 4)
+        vectors[7, 2] = np.nan
+        hits = self.build(vectors).search(floats(1, 2, 4), 300, [()] * 2)
+        assert all(sorted(row[:-1].tolist()) == [n for n in range(300) if n != 7] for row in hits.rows)
+        assert (hits.rows[:, -1] == PAD).all()
+
     @pytest.mark.parametrize("size", [1e-30, 1e-6, 1e6, 1e15])
     def test_vectors_of_any_length_are_found(self, size):
         vectors, asked = floats(2, 300, 8), floats(3, 3, 8)

@@ -8,6 +8,7 @@ from tastemaker.data.catalogue import PAD
 from tastemaker.features.pairs import Pairs
 from tastemaker.hits import Hits
 from tastemaker.retrieve.blend import Blend
+from tastemaker.retrieve.ivf import Ivf
 
 DECAY = 0.7
 
@@ -245,3 +246,64 @@ def test_several_weights_at_once_find_what_each_finds_alone(monkeypatch):
         alone = blend(vectors, weights, weight).search(queries, histories, 5, exclude)
         np.testing.assert_array_equal(found.rows, alone.rows)
         np.testing.assert_array_equal(found.scores, alone.scores)
+
+
+# --- over an index of some -------------------------------------------------------------------
+
+
+def grouped(seed: int, items: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    middles = np.random.default_rng(0).normal(size=(60, 16))
+    return (middles[rng.integers(0, 60, items)] + 0.5 * rng.normal(size=(items, 16))).astype(np.float32)
+
+
+def sparsely(seed: int, items: int) -> Pairs:
+    """What follows what, of a large catalogue: a row says something of few."""
+    rng = np.random.default_rng(seed)
+    weights = sparse.random_array((items, items), density=20 / items, rng=rng, dtype=np.float32)
+    return Pairs(weights.tocsr(), DECAY)
+
+
+@pytest.mark.parametrize("passing", [1.0, 0.5, 0.01, 0.0])
+@pytest.mark.parametrize("weight", [0.0, 1.0, 30.0])
+def test_the_nearest_and_who_is_spoken_of_are_all_that_can_be_best(weight, passing):
+    items, queries = 4000, 12
+    vectors, asked, histories = grouped(1, items), grouped(2, queries), pasts(3, queries, items)
+    rng = np.random.default_rng(4)
+    seen = [rng.integers(0, items, n * n) for n in range(queries)]
+    seen[0] = np.array([PAD, 1, 2])
+    only = None if passing == 1 else rng.random(items) < passing
+    pairs = sparsely(5, items)
+    # The index is exact as long as all its lists are looked at, so every difference would be the blend's.
+    index = Ivf.built(vectors, width=10_000)
+    some = Blend(vectors, pairs, weight, index).search(asked, histories, 30, seen, only)
+    every = Blend(vectors, pairs, weight).search(asked, histories, 30, seen, only)
+    np.testing.assert_array_equal(some.rows, every.rows)
+    np.testing.assert_array_equal(some.scores, every.scores)
+    if passing == weight == 1:
+        near = index.search(asked, 30, seen).rows
+        assert (some.rows != near).any()  # else the pairs have said nothing
+
+
+def test_over_few_lists_nearly_all_of_the_best_are_found_and_those_spoken_of_always():
+    items, queries = 4000, 30
+    vectors, asked, histories = grouped(1, items), grouped(2, queries), pasts(3, queries, items)
+    pairs = sparsely(5, items)
+    index = Ivf.built(vectors, width=12)
+    some = Blend(vectors, pairs, 30.0, index).search(asked, histories, 30, [()] * queries).rows
+    every = Blend(vectors, pairs, 30.0).search(asked, histories, 30, [()] * queries).rows
+    spoken = pairs.scores(histories)
+    for query in range(queries):
+        due = {row for row in every[query] if spoken[query, row] > 0}
+        assert due <= set(some[query])
+    assert np.mean([np.isin(a, b).mean() for a, b in zip(every, some, strict=True)]) > 0.9
+
+
+def test_where_pairs_can_lower_an_item_all_are_looked_at():
+    vectors, asked, histories = grouped(1, 4000), grouped(2, 5), pasts(3, 5, 4000)
+    pairs = sparsely(5, 4000)
+    pairs.weights.data -= 0.5
+    # Of so few lists the index would miss most.
+    some = Blend(vectors, pairs, 9.0, Ivf.built(vectors, width=1)).search(asked, histories, 30, [()] * 5)
+    every = Blend(vectors, pairs, 9.0).search(asked, histories, 30, [()] * 5)
+    np.testing.assert_array_equal(some.rows, every.rows)

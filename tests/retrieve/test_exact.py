@@ -1,93 +1,74 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis.strategies import data, integers, sets
+from hypothesis.strategies import integers
+from index_contract import IndexContract, agree, by_slow_loop, floats
 
 from tastemaker.data.catalogue import PAD
-from tastemaker.hits import best, joined
-from tastemaker.retrieve.exact import BLOCK_SCORES, Exact, Index
+from tastemaker.hits import Hits, best, joined, ranked
+from tastemaker.retrieve import exact, scan, shortlist
+from tastemaker.retrieve.exact import Exact
+from tastemaker.retrieve.scan import BLOCK_SCORES, Scan
 
 
-def floats(seed: int, *shape: int) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+class TestScan(IndexContract):
+    def build(self, vectors: np.ndarray) -> Scan:
+        return Scan(vectors)
 
-
-def by_slow_loop(vectors: np.ndarray, query: np.ndarray, k: int, excluded: set[int]) -> list[int]:
-    score = {
-        row: float(np.dot(vectors[row].astype(float), query.astype(float))) for row in range(len(vectors))
-    }
-    return sorted(set(score) - excluded, key=lambda row: (-score[row], row))[:k]
-
-
-class IndexContract:
-    """The promises of `Index`; a new index subclasses this and says how to `build` itself."""
-
-    def build(self, vectors: np.ndarray) -> Index:
-        raise NotImplementedError
-
-    @given(seed=integers(0, 999), items=integers(1, 30), k=integers(1, 40), data=data())
-    def test_the_excluded_never_come_back_nobody_twice_and_the_rest_is_pad(self, seed, items, k, data):
-        index = self.build(floats(seed, items, 8))
-        seen = data.draw(sets(integers(0, items - 1)))
-        hits = index.search(floats(seed + 1, 1, 8), k, [list(seen)])
-        found = [row for row in hits.rows[0] if row != PAD]
-        assert hits.rows.shape == hits.scores.shape == (1, k)
-        assert not seen & set(found)
-        assert len(found) == len(set(found)) == min(k, items - len(seen))
-        assert list(hits.rows[0][: len(found)]) == found
-        assert (hits.scores[0][len(found) :] == -np.inf).all()
-        assert (np.diff(hits.scores[0][: len(found)]) <= 0).all()
-
-    @given(seed=integers(0, 999), copies=integers(2, 7), items=integers(1, 9), k=integers(1, 20))
-    @settings(max_examples=50)
-    def test_of_equal_items_the_smaller_row_comes_first(self, seed, copies, items, k):
-        vectors = np.tile(floats(seed, items, 33), (copies, 1))
-        rows = self.build(vectors).search(floats(seed + 1, 3, 33), k, [()] * 3).rows
-        for row in rows:
-            found = row[row != PAD]
-            of = found % items
-            # copies of one item stand together, in order, and the first copy is in before the second
-            assert all(list(found[of == item]) == sorted(found[of == item]) for item in of)
-            assert all((np.diff(np.flatnonzero(of == item)) == 1).all() for item in of)
-
-    @given(seed=integers(0, 999), queries=integers(1, 20), dim=integers(1, 40))
-    @settings(max_examples=50)
-    def test_alone_or_in_a_batch_the_answer_is_the_same(self, seed, queries, dim):
-        vectors = np.tile(floats(seed, 50, dim), (2, 1))
-        index, asked = self.build(vectors), floats(seed + 1, queries, dim)
-        together = index.search(asked, 7, [[n] for n in range(queries)])
-        for n in range(queries):
-            alone = index.search(asked[n : n + 1], 7, [[n]])
-            np.testing.assert_array_equal(alone.rows[0], together.rows[n])
-            np.testing.assert_array_equal(alone.scores[0], together.scores[n])
-
-    @given(seed=integers(0, 999), items=integers(1, 40), k=integers(1, 12), data=data())
-    @settings(max_examples=50)
-    def test_the_best_are_found(self, seed, items, k, data):
-        vectors, query = floats(seed, items, 8), floats(seed + 1, 8)
-        seen = data.draw(sets(integers(0, items - 1)))
-        rows = self.build(vectors).search(query[None], k, [list(seen)]).rows[0]
-        assert [row for row in rows if row != PAD] == by_slow_loop(vectors, query, k, seen)
-
-    def test_nobody_asks(self):
-        hits = self.build(floats(0, 5, 4)).search(floats(1, 0, 4), 3, [])
-        assert hits.rows.shape == hits.scores.shape == (0, 3)
-
-    def test_a_query_of_zeros_gives_the_first_rows(self):
-        hits = self.build(floats(0, 9, 4)).search(np.zeros((1, 4), np.float32), 3, [[1]])
-        assert hits.rows.tolist() == [[0, 2, 3]]
+    def test_more_queries_than_fit_a_block(self, monkeypatch):
+        assert BLOCK_SCORES >= 1 << 20
+        monkeypatch.setattr(scan, "BLOCK_SCORES", 21)  # two queries of ten items
+        monkeypatch.setattr(scan, "FEWEST", 1)
+        vectors, asked = floats(0, 10, 4), floats(1, 5, 4)
+        rows = Scan(vectors).search(asked, 3, [[n] for n in range(5)]).rows
+        assert rows.tolist() == [by_slow_loop(vectors, asked[n], 3, {n}) for n in range(5)]
 
 
 class TestExact(IndexContract):
     def build(self, vectors: np.ndarray) -> Exact:
         return Exact(vectors)
 
-    def test_more_queries_than_fit_a_block(self, monkeypatch):
-        assert BLOCK_SCORES >= 1 << 20
-        monkeypatch.setattr("tastemaker.retrieve.exact.BLOCK_SCORES", 21)  # two queries of ten items
-        vectors, asked = floats(0, 10, 4), floats(1, 5, 4)
-        rows = Exact(vectors).search(asked, 3, [[n] for n in range(5)]).rows
-        assert rows.tolist() == [by_slow_loop(vectors, asked[n], 3, {n}) for n in range(5)]
+
+@pytest.fixture(scope="class")
+def alwayshalved():
+    """Even the smallest catalogue is looked at in half precision first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact, "HALVED", 0)
+        patch.setattr(exact, "TOGETHER", 1000)
+        patch.setattr(shortlist, "TOO_MANY", 1)
+        yield
+
+
+@pytest.mark.usefixtures("alwayshalved")
+class TestExactByHalves(TestExact):
+    pass
+
+
+def clustered(seed: int, items: int, dim: int) -> np.ndarray:
+    """Far from the middle and close together: half precision can't tell most of them apart."""
+    return (100 + floats(seed, items, dim) * 0.05).astype(np.float32)
+
+
+@given(seed=integers(0, 99), k=integers(1, 150))
+@settings(max_examples=20, deadline=None)
+def test_what_half_precision_cannot_tell_apart_is_told_apart(seed, k):
+    vectors, asked = clustered(seed, 20_000, 12), floats(seed + 1, 3, 12)
+    seen = [[n, 5 * n, 19_999] for n in range(3)]
+    agree(Exact(vectors).search(asked, k, seen), Scan(vectors).search(asked, k, seen))
+
+
+@pytest.mark.parametrize("passing", [1.0, 0.9, 0.5, 0.2, 0.1, 0.001])
+@pytest.mark.parametrize("queries", [1, 3, 20])
+def test_a_large_catalogue_is_looked_at_in_half_precision_and_answers_as_a_scan(passing, queries):
+    rng = np.random.default_rng(4)
+    vectors, asked = floats(5, 30_000, 16), floats(6, queries, 16)
+    vectors[1000:1300] = vectors[0]
+    seen = [rng.integers(0, 30_000, rng.integers(0, 400)) for _ in range(queries)]
+    only = None if passing == 1 else rng.random(30_000) < passing
+    index = Exact(vectors)
+    agree(index.search(asked, 100, seen, only), Scan(vectors).search(asked, 100, seen, only))
+    # Else this test would say nothing of half precision.
+    assert ("halved" in index.__dict__) == (queries < 8 and passing > 0.125)
 
 
 def test_what_is_no_number_never_comes_back():
@@ -129,3 +110,14 @@ def test_a_row_excluded_twice_is_excluded_once():
 def test_blocks_are_joined_in_order(blocks):
     parts = [best(np.array([[n, 0]], np.float32), 2, [()]) for n in range(blocks)]
     assert joined(parts, 2).scores.tolist() == [[n, 0] for n in range(blocks)]
+
+
+def test_ranked_puts_numbers_of_either_sign_in_order():
+    rows = np.array([[5, 9, 2, 7, 3, 1, 4, 2**31 - 2]] * 2)
+    scores = np.array([[-1, 0.5, -0.0, 0.0, 3e38, -3e38, np.nan, -np.inf]] * 2, np.float32)
+    hits = ranked(rows, scores, 10)
+    assert hits.rows.tolist() == [[3, 9, 2, 7, 5, 1, PAD, PAD, PAD, PAD]] * 2
+    agree(ranked(rows[:1], scores[:1], 10), Hits(hits.rows[:1], hits.scores[:1]))
+    assert hits.scores[0].tolist() == [np.float32(3e38), 0.5, 0, 0, -1, np.float32(-3e38), *[-np.inf] * 4]
+    assert hits.rows.dtype == np.int32
+    assert hits.scores.dtype == np.float32

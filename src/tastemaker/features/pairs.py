@@ -61,10 +61,12 @@ class Pairs:
 
         A history's scores don't depend on the others of its batch.
         """
+        return np.asarray(self.spoken(rows).toarray(), np.float32)
+
+    def spoken(self, rows: Rows) -> sparse.csr_array:
+        """`scores` of those items only that some pair speaks of."""
         # scipy adds up each row of a sparse product by itself, in the order of its terms.
-        return np.asarray(
-            (faded(rows, self.weights.shape[0], self.decay) @ self.weights).toarray(), np.float32
-        )
+        return sparse.csr_array(faded(rows, self.weights.shape[0], self.decay) @ self.weights)
 
     def only(self, rows: Rows) -> "Pairs":
         """Of the items of `rows` alone, in that order."""

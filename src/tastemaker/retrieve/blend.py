@@ -11,10 +11,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.data.catalogue import Rows
+from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.features.pairs import Pairs
-from tastemaker.hits import Bools, Hits, Recount, best, joined, longest, one_by_one, rounding
-from tastemaker.retrieve.exact import BLOCK_SCORES
+from tastemaker.hits import Bools, Hits, Recount, best, joined, longest, one_by_one, ranked, rounding
+from tastemaker.retrieve.index import Index
+from tastemaker.retrieve.scan import BLOCK_SCORES
 
 Floats = npt.NDArray[np.float32]
 
@@ -27,11 +28,13 @@ class Blend:
         vectors: (N, D) float32 of the items to be found.
         pairs: counted between the N items.
         weight: 0 or more.
+        index: of the vectors, to be asked instead of looking at all items; None looks at all.
     """
 
     vectors: Floats
     pairs: Pairs
     weight: float
+    index: Index | None = None
 
     def scores(self, queries: Floats, histories: Rows) -> Floats:
         """(B, N) for query vectors (B, D) and the histories (B, T) behind them, newest first."""
@@ -49,7 +52,43 @@ class Blend:
 
         Keeps the promises of `Index`.
         """
+        if self.index is not None and self._only_lifts:
+            return self._search_some(self.index, queries, histories, k, exclude, only)
         return self.search_each([self.weight], queries, histories, k, exclude, only)[0]
+
+    def _search_some(
+        self,
+        index: Index,
+        queries: Floats,
+        histories: Rows,
+        k: int,
+        exclude: Sequence[npt.ArrayLike],
+        only: Bools | None,
+    ) -> Hits:
+        """Among the nearest, and those that pairs speak of.
+
+        That is all of them: pairs only lift, so who isn't lifted and comes among the k best of both is among
+        the k nearest too.
+        """
+        near, spoken = index.search(queries, k, exclude, only).rows, self.pairs.spoken(histories)
+        found = []
+        for query, here in enumerate(near):
+            part = slice(spoken.indptr[query], spoken.indptr[query + 1])
+            lifted = spoken.indices[part]
+            stays = ~np.isin(lifted, np.asarray(exclude[query], np.int64))
+            if only is not None:
+                stays &= only[lifted]
+            plain = here[(here != PAD) & ~np.isin(here, lifted)]
+            rows = np.concatenate([plain, lifted[stays]]).astype(np.int64)
+            said = np.zeros(len(rows), np.float32)
+            said[len(plain) :] = np.float32(self.weight) * spoken.data[part][stays].astype(np.float32)
+            scores = one_by_one(queries[query], self.vectors.take(rows, 0)) + said
+            found.append(ranked(rows[None], scores[None], k))
+        return joined(found, k)
+
+    @cached_property
+    def _only_lifts(self) -> bool:
+        return self.weight >= 0 and not bool((self.pairs.weights.data < 0).any())
 
     def search_each(
         self,

@@ -23,6 +23,7 @@ from tastemaker.retrieve.blend import Blend
 from tastemaker.retrieve.exact import Exact
 from tastemaker.retrieve.grown import Grown
 from tastemaker.retrieve.index import Index
+from tastemaker.retrieve.kinds import opened
 from tastemaker.retrieve.neighbours import Neighbours
 from tastemaker.retrieve.tower import Tower
 
@@ -140,12 +141,18 @@ class Nearest:
 
     @cached_property
     def _index(self) -> Index:
-        return Exact(self._vectors)
+        note = self.bundle.manifest.index
+        if note is None:
+            return Exact(self._vectors)
+        return opened(note.kind, note.width, self._vectors, self.bundle.arrays)
 
     @cached_property
     def _blend(self) -> Blend | None:
         pairs, weight = self.bundle.pairs, self.bundle.manifest.pair_weight
-        return None if pairs is None else Blend(self._vectors, pairs, weight)
+        if pairs is None:
+            return None
+        index = None if isinstance(self._index, Exact) else self._index
+        return Blend(self._vectors, pairs, weight, index)
 
     @cached_property
     def _inputs(self) -> Floats:

@@ -11,9 +11,11 @@ from tastemaker.errors import TrainingError
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail, silent
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
+from tastemaker.retrieve.kinds import settled as settled_index
 from tastemaker.training.catalogue import of_catalogue
 from tastemaker.training.histories import of_histories
 from tastemaker.training.impressions import check_impressions
+from tastemaker.training.index import indexed
 from tastemaker.training.parts import bundle
 from tastemaker.training.settings import note, settled
 
@@ -32,11 +34,12 @@ def train(
         report: told how far the work is.
         trail: where checkpoints and curves go; of a catalogue alone there are none, it takes a minute.
     Raises: TrainingError when TensorFlow is missing, when there is nothing to learn from, when the recipe
-        draws from what was passed over and nothing was, when it won't fit into memory, or when the loss
-        stops being a number.
+        draws from what was passed over and nothing was, when it won't fit into memory, when the loss stops
+        being a number, or when the index misses the recall that the recipe asks of it.
     """
     check_ready()
     check_impressions(data, recipe, report)
+    settled_index(recipe.retrieval.index.kind, data.items.size)
     if recipe.preset == "seed-content" or data.interactions is None:
         if recipe.preset == "seed-softmax":
             raise TrainingError("preset seed-softmax learns from histories: give a file of interactions.")
@@ -45,7 +48,7 @@ def train(
         recipe = settled(recipe, data.interactions)
         report(Progress("settings", 1, 1, note=note(recipe)))
         parts = of_histories(data, data.interactions, recipe, report, trail)
-    return Recommender(bundle(data, recipe, parts))
+    return Recommender(indexed(bundle(data, recipe, parts), report))
 
 
 def check_ready() -> None:
