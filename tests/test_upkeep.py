@@ -18,6 +18,8 @@ from tastemaker.features.newcomers import Newcomers
 from tastemaker.features.pairs import Pairs
 from tastemaker.recipe import Column, Recipe, Role
 from tastemaker.recommend import Recommender
+from tastemaker.retrieve.half import Half
+from tastemaker.retrieve.ivf import CENTRES, LISTS, Ivf
 
 GENRES, EACH = 3, 8
 SIZE = GENRES * EACH
@@ -133,6 +135,27 @@ def agree(one: Bundle, other: Bundle, tolerance: float = 0.0) -> None:
         assert np.allclose(one.arrays[name][order], array, atol=tolerance, rtol=0), name
     ours, theirs = one.pairs.weights.toarray()[np.ix_(order, order)], other.pairs.weights.toarray()
     assert np.allclose(ours, theirs, atol=tolerance, rtol=0)
+
+
+def test_the_lists_of_an_index_follow_their_items():
+    bundle = bundle_of(KNOWN)
+    vectors = bundle.arrays["item_vectors"]
+    centres = vectors[[0, 8, 16]] * np.float32(Half.of(vectors).scale)
+    lists = np.arange(len(KNOWN), dtype=np.int32) % 3  # wherever they lie, they stay there
+    bundle = replace(bundle, arrays={**bundle.arrays, CENTRES: centres, LISTS: lists})
+    after = Recommender(bundle).with_items(items(*NEW)).without(["i1"]).bundle
+    found = dict(zip(after.catalogue.ids, after.arrays[LISTS].tolist(), strict=True))
+    assert found == {f"i{row}": int(lists[n]) for n, row in enumerate(KNOWN) if row != 1} | {
+        f"i{row}": nearest(after, row, centres) for row in NEW
+    }
+    Ivf.opened(after.arrays["item_vectors"], after.arrays, width=2)  # and fit
+
+
+def nearest(bundle: Bundle, row: int, centres: np.ndarray) -> int:
+    """The centre that an item of the world is nearest to."""
+    vectors = bundle.arrays["item_vectors"]
+    vector = vectors[bundle.catalogue.rows([f"i{row}"])[0]] * Half.of(vectors).scale
+    return int(np.argmin([np.linalg.norm(vector - centre) for centre in centres]))
 
 
 def test_an_item_put_in_is_what_training_would_have_foretold(world):

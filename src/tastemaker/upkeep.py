@@ -23,6 +23,7 @@ from tastemaker.features.kin import Kin, Lesson
 from tastemaker.features.newcomers import Newcomers
 from tastemaker.features.text import texts_of
 from tastemaker.recipe import Recipe
+from tastemaker.retrieve.ivf import LISTS, lists_having
 from tastemaker.retrieve.nearest import Nearest
 from tastemaker.retrieve.settle import settle
 from tastemaker.retrieve.tower import Tower
@@ -33,7 +34,7 @@ EMBEDDED = 256
 """Items that the item tower sees at once."""
 TABLES = ("item_vectors", "item_inputs", "neighbour_vectors")
 """Arrays of a bundle that are foretold."""
-ROWS = (*TABLES, "neighbour_queries", "popularity")
+ROWS = (*TABLES, "neighbour_queries", "popularity", LISTS)
 """Those with a row an item."""
 
 
@@ -188,6 +189,8 @@ class Upkeep:
             name: _having(bundle.arrays[name], rows, values, size)
             for name, values in placing.newcomers.rows(placing.lessons, near).items()
         }
+        if LISTS in bundle.arrays:
+            arrays[LISTS] = lists_having(bundle.arrays, arrays["item_vectors"], rows)
         pairs = bundle.pairs
         if pairs is not None:
             known = self.now[placing.kin.known]

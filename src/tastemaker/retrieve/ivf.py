@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.data.catalogue import Rows
 from tastemaker.errors import BundleError
 from tastemaker.hits import Floats
 from tastemaker.retrieve import native
@@ -101,6 +102,15 @@ class Ivf(Approximate):
             pointers = [faiss.swig_ptr(array) for array in (block, rows[at:], lists)]
             index.add_core(len(block), *pointers, None)
         return index
+
+
+def lists_having(arrays: Mapping[str, npt.NDArray[Any]], vectors: Floats, rows: Rows) -> Lists:
+    """The lists of `vectors` (N, D) once those in `rows` have come or moved; the others stay where they are."""
+    before = arrays[LISTS]
+    lists = np.zeros(len(vectors), np.int32)
+    lists[: len(before)] = before
+    lists[rows] = _assigned(np.asarray(vectors[rows]), Half.of(vectors), np.asarray(arrays[CENTRES]))
+    return lists
 
 
 @cache
