@@ -64,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundle = planted(asked.items, asked.people, trained(folder))
-        bundle.save(folder / "large")
+        Recommender(bundle).save(folder / "large")
         opening(folder / "large", sizes)
         whole_command(folder, bundle, sizes)
         beside_implicit(bundle, sizes, asked.repeats)
@@ -100,7 +100,7 @@ def planted(items: int, people: int, small: Bundle) -> Bundle:
         "item_vectors": vectors.astype(np.float32),
         "popularity": np.bincount(rows, minlength=items).astype(np.float32),
     }
-    return replace(small, catalogue=Catalogue(frame, columns), histories=histories, arrays=arrays)
+    return replace(small, catalogue=Catalogue(frame, columns), histories=histories, arrays=arrays, golden=())
 
 
 def opening(path: Path, sizes: dict[str, int]) -> None:

@@ -8,7 +8,6 @@ said as if it were not, in closed form, so that both can be compared.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,8 @@ from scipy import linalg, sparse
 from scipy.spatial.distance import cdist
 
 from tastemaker.data.catalogue import Rows
-from tastemaker.features.schema import Bag, Encoded
+from tastemaker.features.fields import fields_of
+from tastemaker.features.schema import Encoded
 
 Floats = npt.NDArray[np.float32]
 
@@ -142,21 +142,3 @@ class Kin:
         matrix[np.diag_indices(len(matrix))] += 1e-6 * len(matrix)
         factor, _ = linalg.cho_factor(matrix, lower=True, overwrite_a=True)
         return factor, True
-
-
-def fields_of(encoded: Encoded) -> sparse.csr_array:
-    """(N, ΣF) all bags side by side, each of length 1, so that a product is a sum of cosines.
-
-    What is missing or out of vocabulary is like nothing.
-    """
-    blocks = [_unit(bag, field.size) for field, bag in zip(encoded.fields, encoded.bags, strict=True)]
-    joined: Any = sparse.hstack(blocks) if blocks else sparse.csr_array((encoded.size, 1))
-    return sparse.csr_array(joined.astype(np.float32))
-
-
-def _unit(bag: Bag, size: int) -> sparse.csr_array:
-    things, places = np.nonzero((bag.weights != 0) & (bag.ids > 0))
-    values = bag.weights[things, places]
-    matrix = sparse.csr_array((values, (things, bag.ids[things, places])), shape=(len(bag.ids), size))
-    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(1)).ravel())
-    return sparse.csr_array(sparse.diags_array(1 / np.where(lengths > 0, lengths, 1)) @ matrix)

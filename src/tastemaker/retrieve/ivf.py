@@ -105,7 +105,7 @@ class Ivf(Approximate):
 
 
 def lists_having(arrays: Mapping[str, npt.NDArray[Any]], vectors: Floats, rows: Rows) -> Lists:
-    """The lists of `vectors` (N, D) once those in `rows` have come or moved; the others stay where they are."""
+    """The lists of `vectors` (N, D) once those in `rows` have come or moved; others stay where they are."""
     before = arrays[LISTS]
     lists = np.zeros(len(vectors), np.int32)
     lists[: len(before)] = before

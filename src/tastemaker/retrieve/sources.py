@@ -16,7 +16,7 @@ from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
 from tastemaker.features.encode import Encoder
-from tastemaker.features.kin import fields_of
+from tastemaker.features.fields import fields_of
 from tastemaker.hits import Bools, Hits
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve import standing
