@@ -264,6 +264,15 @@ class NegativesRecipe(Table):
         return value
 
 
+class WarmStartRecipe(Table):
+    """How training goes on from an older bundle, `train --warm-start`; the `[warm_start]` table."""
+
+    epochs: float = Field(0.25, gt=0, le=1)
+    """share of `history.epochs`, rounded up"""
+    rate: float = Field(0.5, gt=0)
+    """share of `history.learning_rate` to begin with"""
+
+
 class EvaluationRecipe(Table):
     """What is measured; the `[evaluation]` table."""
 
@@ -287,6 +296,7 @@ class Recipe(Table):
     history: HistoryRecipe = HistoryRecipe()
     loss: LossRecipe = LossRecipe()
     negatives: NegativesRecipe = NegativesRecipe()
+    warm_start: WarmStartRecipe = WarmStartRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
     @classmethod
