@@ -1,8 +1,8 @@
 """The wall between training and serving: one immutable folder, written by the one, read by the other.
 
 Nothing in it is executable and nothing is a pickle: Parquet, JSON, plain `.npy` arrays, LiteRT towers,
-and the Keras originals, which only a warm start ever opens. Every file is named with its sha256 in
-`manifest.json`, and a folder whose bytes differ isn't opened.
+and the Keras originals and what their optimisers remembered, which only a warm start ever opens. Every
+file is named with its sha256 in `manifest.json`, and a folder whose bytes differ isn't opened.
 """
 
 import hashlib
@@ -30,6 +30,9 @@ from tastemaker.features.text import Tfidf
 from tastemaker.recipe import Column, Recipe
 
 FORMAT = 1
+
+LEARNING = "learning/"
+"""Where in a bundle that lies which only a warm start opens, beside the Keras originals."""
 
 ARRAYS = ("item_vectors", "item_inputs", "neighbour_vectors", "neighbour_queries", "popularity")
 
@@ -83,6 +86,7 @@ class Bundle:
             higher is more.
         towers: LiteRT models, `query_tower` and `item_tower`.
         originals: Keras files by name.
+        learning: what the optimisers remembered at the end of training, `.npy` files by name.
         encoders: JSON of the fitted encoders, by "items" and "users".
         tfidf: n-grams of the catalogue's texts, where similarity uses them.
         pairs: what items of a history say of others, where scores use it.
@@ -97,6 +101,7 @@ class Bundle:
     arrays: Mapping[str, npt.NDArray[np.floating]]
     towers: Mapping[str, bytes] = field(default_factory=dict)
     originals: Mapping[str, bytes] = field(default_factory=dict)
+    learning: Mapping[str, bytes] = field(default_factory=dict)
     encoders: Mapping[str, Any] = field(default_factory=dict)
     tfidf: Tfidf | None = None
     pairs: Pairs | None = None
@@ -146,6 +151,8 @@ class Bundle:
             yield f"{name}.tflite", model
         for name, model in self.originals.items():
             yield f"{name}.keras", model
+        for name, array_file in self.learning.items():
+            yield f"{LEARNING}{name}.npy", array_file
         for folder, part in (("tfidf", self.tfidf), ("pairs", self.pairs)):
             for name, array in part.arrays().items() if part is not None else ():
                 yield f"{folder}/{name}.npy", _npy(array)
@@ -180,6 +187,7 @@ class Bundle:
             },
             towers=_Unread(path, manifest.files, ".tflite"),
             originals=_Unread(path, manifest.files, ".keras"),
+            learning=_Unread(path, manifest.files, ".npy", LEARNING),
             encoders=json.loads((path / "encoders.json").read_bytes()),
             tfidf=_part(Tfidf, path / "tfidf", manifest),
             pairs=_part(Pairs, path / "pairs", manifest),
@@ -190,14 +198,18 @@ class Bundle:
 
 
 class _Unread(Mapping[str, bytes]):
-    """Files of one ending, read when asked for: most answers never need them.
+    """Files of one beginning and ending, read when asked for: most answers never need them.
 
     They are verified again then, since another bundle may have taken the place of this one.
     """
 
-    def __init__(self, folder: Path, sums: Mapping[str, str], ending: str) -> None:
+    def __init__(self, folder: Path, sums: Mapping[str, str], ending: str, start: str = "") -> None:
         self._folder = folder
-        self._sums = {name.removesuffix(ending): (name, sums[name]) for name in sums if name.endswith(ending)}
+        self._sums = {
+            name.removeprefix(start).removesuffix(ending): (name, sums[name])
+            for name in sums
+            if name.startswith(start) and name.endswith(ending)
+        }
 
     def __getitem__(self, key: str) -> bytes:
         name, expected = self._sums[key]

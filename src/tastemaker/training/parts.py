@@ -32,6 +32,7 @@ class Parts:
     length: int
     towers: Mapping[str, bytes] = field(default_factory=dict)
     originals: Mapping[str, bytes] = field(default_factory=dict)
+    learning: Mapping[str, bytes] = field(default_factory=dict)
     scale: Scale = field(default_factory=Scale)
     tfidf: Tfidf | None = None
     pairs: Pairs | None = None
@@ -74,6 +75,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         arrays=parts.arrays | {"popularity": _popularity(data, log)},
         towers=parts.towers,
         originals=parts.originals,
+        learning=parts.learning,
         encoders=parts.encoders,
         tfidf=parts.tfidf,
         pairs=parts.pairs,
