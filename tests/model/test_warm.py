@@ -11,7 +11,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.worlds import islands
 from tastemaker.features.batches import Examples, Scale
 from tastemaker.features.schema import Bag, Encoded, Field
-from tastemaker.progress import silent
+from tastemaker.progress import NO_TRAIL, Trail, silent
 from tastemaker.recipe import Recipe
 
 keras = pytest.importorskip("keras")
@@ -184,6 +184,40 @@ def test_it_takes_a_share_of_the_epochs_and_of_the_rate():
     _, work = learner.lay_out(learner.deal(rng)[0], rng)
     learner.learn(work, 1.5)
     assert float(learner.model.tower_optimizer.learning_rate) == pytest.approx(0.0015)
+
+
+class PowerCut(Exception):
+    pass
+
+
+class Cut(keras.callbacks.Callback):
+    """In the second epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.at == 1 and batch == 1:
+            raise PowerCut
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.at = epoch
+
+
+def test_cut_off_it_goes_on_where_it_stood_and_from_another_bundle_it_begins_anew(tmp_path):
+    task = problem({**BAGS, "checkpoint_every": 0}, None, None)
+    task = replace(task, start=before(trained(task)))
+    trail = Trail(checkpoints=tmp_path)
+
+    def warm(task: Problem, *callbacks, trail: Trail = NO_TRAIL) -> np.ndarray:
+        done = learn(task, WORLD.log, 2, stage="x", report=silent, trail=trail, callbacks=callbacks)
+        return done.arrays["item_vectors"]
+
+    whole = warm(task)
+    with pytest.raises(PowerCut):
+        warm(task, Cut(), trail=trail)
+    at = (tmp_path / "x.npz").read_bytes()
+    np.testing.assert_array_equal(warm(task, trail=trail), whole)
+    (tmp_path / "x.npz").write_bytes(at)
+    other = replace(task, start=replace(task.start, name="other", vectors=task.start.vectors + 1))
+    np.testing.assert_array_equal(warm(other, trail=trail), warm(other))
 
 
 def test_half_of_a_number_is_within_a_256th_of_it():
