@@ -267,7 +267,7 @@ class NegativesRecipe(Table):
 class WarmStartRecipe(Table):
     """How training goes on from an older bundle, `train --warm-start`; the `[warm_start]` table."""
 
-    epochs: float = Field(0.25, gt=0, le=1)
+    epochs: float = Field(0.18, gt=0, le=1)
     """share of `history.epochs`, rounded up"""
     rate: float = Field(0.5, gt=0)
     """share of `history.learning_rate` to begin with"""

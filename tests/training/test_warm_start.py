@@ -92,7 +92,7 @@ def rank_of_next(recommender: tm.Recommender, item: int) -> int:
     return [found.item_id for found in slate].index(f"i{step(item)}")
 
 
-def test_it_knows_the_old_law_and_the_new_item_after_a_quarter_of_the_epochs(older, warm):
+def test_it_knows_the_old_law_and_the_new_item_after_three_of_twelve_epochs(older, warm):
     opened = tm.load(warm)
     training = opened.bundle.manifest.training
     assert training["epochs"] <= 3
