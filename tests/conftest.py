@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tastemaker.bundle import Bundle, Manifest
+from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.interactions import Interactions
+from tastemaker.manifest import Manifest
 from tastemaker.recipe import Column, Recipe, Role
 from tastemaker.recommend import Recommender
 

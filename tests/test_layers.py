@@ -16,6 +16,7 @@ ORDER = [
     ["features"],
     ["hits"],
     ["model"],
+    ["manifest"],
     ["bundle"],
     ["retrieve"],
     ["upkeep"],

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 import tastemaker as tm
-from tastemaker.bundle import Bundle, Manifest
+from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import BundleError, DataError, TastemakerError, UnknownItemError
@@ -16,6 +16,7 @@ from tastemaker.features.encode import Encoder
 from tastemaker.features.kin import Kin
 from tastemaker.features.newcomers import Newcomers
 from tastemaker.features.pairs import Pairs
+from tastemaker.manifest import Manifest
 from tastemaker.recipe import Column, Recipe, Role
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.half import Half

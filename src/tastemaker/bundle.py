@@ -1,8 +1,8 @@
 """The wall between training and serving: one immutable folder, written by the one, read by the other.
 
 Nothing in it is executable and nothing is a pickle: Parquet, JSON, plain `.npy` arrays, LiteRT towers,
-and the Keras originals, which only a warm start ever opens. Every file is named with its sha256 in
-`manifest.json`, and a folder whose bytes differ isn't opened.
+and the Keras originals and what their optimisers remembered, which only a warm start ever opens. Every
+file is named with its sha256 in `manifest.json`, and a folder whose bytes differ isn't opened.
 """
 
 import hashlib
@@ -14,12 +14,12 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.interactions import Interactions
@@ -27,9 +27,11 @@ from tastemaker.errors import BundleError, RecipeError
 from tastemaker.features.batches import Scale
 from tastemaker.features.pairs import Pairs
 from tastemaker.features.text import Tfidf
-from tastemaker.recipe import Column, Recipe
+from tastemaker.manifest import FORMAT, Manifest
+from tastemaker.recipe import Recipe
 
-FORMAT = 2
+LEARNING = "learning/"
+"""Where in a bundle that lies which only a warm start opens, beside the Keras originals."""
 
 ARRAYS = (
     "item_vectors",
@@ -40,65 +42,6 @@ ARRAYS = (
     "index/centroids",
     "index/lists",
 )
-
-
-class IndexNote(BaseModel):
-    """How the nearest items are looked up, and how well that went where the bundle was made."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["exact", "ivf", "hnsw", "annoy"]
-    width: int = Field(0, ge=0)
-    """of the search, in the index's own units; 0 of an exact one"""
-    lists: int = 0
-    """of ivf"""
-    k: int
-    recall: float
-    """share of the true `k` nearest that were found"""
-    queries: int
-    """that were asked, of people's histories where there are any"""
-    latency_us: dict[str, float]
-    """microseconds, median and p95, of one query at a time"""
-    built_seconds: float
-
-
-class Manifest(BaseModel):
-    """What the bundle is and where it came from; `manifest.json`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: int = FORMAT
-    kind: Literal["content", "history"]
-    """content: made from a catalogue alone. history: from what people did"""
-    recipe: dict[str, Any]
-    """every knob as it was, the columns' roles included"""
-    columns: dict[str, list[Column]]
-    """of items and, where there are any, users"""
-    history_length: int = 0
-    """newest events that the query tower sees"""
-    value_scale: dict[str, Any] = {}
-    """how strengths of events were standardised"""
-    index: IndexNote | None = None
-    """None: an exact one"""
-    pair_weight: float = 0.0
-    """what counted pairs say is added to a score times this"""
-    spread: float | None = None
-    """how far items that nobody has touched are spread about the mean; None where it isn't settled yet"""
-    is_ordered: bool = True
-    is_clock: bool = True
-    data: dict[str, Any]
-    """fingerprint and counts of what it was trained on"""
-    training: dict[str, Any] = {}
-    """epochs, seconds, what was chosen and why"""
-    since: dict[str, Any] = {}
-    """what came, changed and went since: how many of each, and a fingerprint of it all"""
-    metrics: dict[str, float] = {}
-    created: str
-    versions: dict[str, str]
-    files: dict[str, str] = {}
-    """sha256 of every other file"""
-    checksum: str = ""
-    """sha256 of this file with nothing between these quotes"""
 
 
 @dataclass(frozen=True)
@@ -117,6 +60,7 @@ class Bundle:
             higher is more; `index/…` what an index keeps to be opened soon.
         towers: LiteRT models, `query_tower` and `item_tower`.
         originals: Keras files by name.
+        learning: what the optimisers remembered at the end of training, `.npy` files by name.
         encoders: JSON of the fitted encoders, by "items" and "users".
         tfidf: n-grams of the catalogue's texts, where similarity uses them.
         pairs: what items of a history say of others, where scores use it.
@@ -132,6 +76,7 @@ class Bundle:
     arrays: Mapping[str, npt.NDArray[Any]]
     towers: Mapping[str, bytes] = field(default_factory=dict)
     originals: Mapping[str, bytes] = field(default_factory=dict)
+    learning: Mapping[str, bytes] = field(default_factory=dict)
     encoders: Mapping[str, Any] = field(default_factory=dict)
     tfidf: Tfidf | None = None
     pairs: Pairs | None = None
@@ -182,6 +127,8 @@ class Bundle:
             yield f"{name}.tflite", model
         for name, model in self.originals.items():
             yield f"{name}.keras", model
+        for name, array_file in self.learning.items():
+            yield f"{LEARNING}{name}.npy", array_file
         for folder, part in (("tfidf", self.tfidf), ("pairs", self.pairs)):
             for name, array in part.arrays().items() if part is not None else ():
                 yield f"{folder}/{name}.npy", _npy(array)
@@ -218,6 +165,7 @@ class Bundle:
             },
             towers=_Unread(path, manifest.files, ".tflite"),
             originals=_Unread(path, manifest.files, ".keras"),
+            learning=_Unread(path, manifest.files, ".npy", LEARNING),
             encoders=json.loads((path / "encoders.json").read_bytes()),
             tfidf=_part(Tfidf, path / "tfidf", manifest),
             pairs=_part(Pairs, path / "pairs", manifest),
@@ -229,14 +177,18 @@ class Bundle:
 
 
 class _Unread(Mapping[str, bytes]):
-    """Files of one ending, read when asked for: most answers never need them.
+    """Files of one beginning and ending, read when asked for: most answers never need them.
 
     They are verified again then, since another bundle may have taken the place of this one.
     """
 
-    def __init__(self, folder: Path, sums: Mapping[str, str], ending: str) -> None:
+    def __init__(self, folder: Path, sums: Mapping[str, str], ending: str, start: str = "") -> None:
         self._folder = folder
-        self._sums = {name.removesuffix(ending): (name, sums[name]) for name in sums if name.endswith(ending)}
+        self._sums = {
+            name.removeprefix(start).removesuffix(ending): (name, sums[name])
+            for name in sums
+            if name.startswith(start) and name.endswith(ending)
+        }
 
     def __getitem__(self, key: str) -> bytes:
         name, expected = self._sums[key]

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tastemaker.bundle import Manifest
     from tastemaker.evaluation.report import Report
+    from tastemaker.manifest import Manifest
 
 
 def card(manifest: "Manifest", evaluation: "Report | None", rejected: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.bundle import Bundle, Manifest
+from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import PAD, Catalogue, Move, Rows
 from tastemaker.data.report import FileReport
 from tastemaker.errors import BundleError, TastemakerError, UnknownItemError
@@ -22,6 +22,7 @@ from tastemaker.features.encode import Encoder
 from tastemaker.features.kin import Kin, Lesson
 from tastemaker.features.newcomers import Newcomers
 from tastemaker.features.text import texts_of
+from tastemaker.manifest import Manifest
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.ivf import LISTS, lists_having
 from tastemaker.retrieve.nearest import Nearest

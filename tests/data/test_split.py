@@ -236,3 +236,23 @@ def test_a_split_can_not_be_written_under_a_file(tmp_path):
     fold = split.hold_out_last(log_of([(0, 0, 1), (0, 1, 2)]))
     with pytest.raises(DataError, match="Can't write"):
         split.save(fold, ["a", "b"], tmp_path / "file" / "s", strategy="x")
+
+
+def test_only_what_may_be_asked_for_is_held_out():
+    log = log_of([(0, 1, 1), (0, 2, 2), (1, 3, 1), (1, 4, 2), (1, 5, 3)])
+    fold = split.hold_out_last(log, may=log.rows == 5)
+    assert fold.targets.rows.tolist() == [5]
+    assert fold.train.rows.tolist() == [1, 2, 3, 4]  # the first keeps both
+
+
+def test_of_what_may_be_asked_for_some_is_drawn_of_everybody_who_has_it():
+    log = log_of([(user, item, item) for user in range(5) for item in range(20)])
+    drawn = set()
+    for seed in range(30):
+        fold = split.hold_out_any(log, np.random.default_rng(seed), may=log.rows >= 19 - log.users)
+        # Two of twenty each; the first user has but one that may be asked for.
+        assert np.diff(fold.targets.offsets).tolist() == [1, 2, 2, 2, 2]
+        assert fold.train.size == 100 - 9
+        assert (fold.targets.rows >= 19 - fold.targets.users).all()
+        drawn |= set(fold.targets.of(4).tolist())
+    assert drawn == {15, 16, 17, 18, 19}

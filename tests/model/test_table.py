@@ -129,3 +129,18 @@ def test_a_row_twice_in_a_batch_learns_by_the_sum_of_its_gradients(kind):
         # Row 0 is met by the second query alone, row 1 by all three, row 2 by the first and the last.
         right.apply([keras.ops.array([[2.0], [2.5], [0.5]])], [dense])
     assert table.values == pytest.approx(np.asarray(dense), rel=1e-5)
+
+
+@both
+def test_another_tables_memory_goes_to_the_rows_it_was_of(optimizer):
+    rng = np.random.default_rng(1)
+    rows, slopes = np.arange(3, dtype=np.int32), rng.normal(size=(3, 2)).astype(np.float32)
+    older = Table(np.zeros((3, 2), np.float32), optimizer)
+    older.update(rows, slopes, 0.1)
+    newer = Table(np.zeros((3, 2), np.float32), optimizer)
+    newer.remember(older.moments, np.array([2, -1, 0], np.int32), older.steps)
+    fresh = Table(np.zeros((1, 2), np.float32), optimizer)
+    for name, array in newer.moments.items():
+        np.testing.assert_array_equal(array[[0, 2]], older.moments[name][[2, 0]])
+        np.testing.assert_array_equal(array[[1]], fresh.moments[name])
+    assert newer.steps == 1

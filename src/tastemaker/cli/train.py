@@ -16,6 +16,9 @@ def train(
     users: options.Users = None,
     impressions: options.Impressions = None,
     settings: options.Settings = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="An older bundle to go on from, on newer data.", show_default=False)
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even after an interruption.")] = False,
     tensorboard: Annotated[Path | None, typer.Option(help="Write curves for TensorBoard here.")] = None,
     mlflow: Annotated[str | None, typer.Option(help="Log to MLflow at this tracking address.")] = None,
@@ -34,12 +37,14 @@ def train(
     from tastemaker.evaluation.report import Report
     from tastemaker.progress import Trail
     from tastemaker.recipe import Recipe
+    from tastemaker.recommend import Recommender
     from tastemaker.training import check_ready
     from tastemaker.training import train as learn
 
     chosen = Recipe.read(recipe, settings or ())
     check_target(out)
     check_ready()
+    older = None if warm_start is None else Recommender.load(warm_start)
     data = read(items, interactions, users, chosen.data, impressions)
     screen = console()
     if not as_json:
@@ -48,7 +53,7 @@ def train(
     if fresh:
         shutil.rmtree(checkpoints, ignore_errors=True)
     with progress() as report:
-        recommender = learn(data, chosen, report, Trail(checkpoints, tensorboard, mlflow))
+        recommender = learn(data, chosen, report, Trail(checkpoints, tensorboard, mlflow), older)
     recommender.save(out)
     shutil.rmtree(checkpoints, ignore_errors=True)
     bundle = recommender.bundle

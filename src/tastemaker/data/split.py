@@ -27,6 +27,10 @@ MIN_ASKED_SHARE = 0.2
 """Share of users behind a cut in time below which the answer is about an odd few."""
 
 
+Which = npt.NDArray[np.bool_]
+"""(E,) some of the events of a log."""
+
+
 class Fold(NamedTuple):
     """One question put to a model. All three parts have the same `user_ids`."""
 
@@ -55,28 +59,35 @@ def leave_one_out(log: Interactions, part: Literal["test", "valid"]) -> Fold:
     return _fold(log, train, (from_end > asked) & enough | train, (from_end == asked) & enough)
 
 
-def hold_out_last(log: Interactions) -> Fold:
+def hold_out_last(log: Interactions, may: Which | None = None) -> Fold:
     """The last event of each user is to be found, from all the others: for when nothing is tuned by it.
 
-    Users with one event keep it in train and aren't asked.
+    Users with one event keep it in train and aren't asked; nor are those whose last event isn't among `may`.
     """
     from_end, enough = _places_from_end(log, at_least=2)
-    before = (from_end >= 1) | ~enough
-    return _fold(log, before, before, (from_end == 0) & enough)
+    asked = (from_end == 0) & enough
+    if may is not None:
+        asked &= may
+    return _fold(log, ~asked, ~asked, asked)
 
 
-def hold_out_any(log: Interactions, rng: np.random.Generator, share: float = 0.1) -> Fold:
+def hold_out_any(
+    log: Interactions, rng: np.random.Generator, share: float = 0.1, may: Which | None = None
+) -> Fold:
     """Some of each user's events, drawn at random, are to be found from the others: where order says nothing.
 
-    A `share` of them, and at least one event of each; users with one event keep it in train and aren't asked.
+    A `share` of them, and at least one event of each, of those among `may`; users with one event keep it in
+    train and aren't asked.
     """
     counts = np.diff(log.offsets)
     wanted = np.where(counts > 1, np.maximum(1, (share * counts).astype(np.int64)), 0)
     # A random order within each user, of which the first are taken.
-    shuffled = np.lexsort((rng.random(log.size), log.users))
+    never = np.zeros(log.size, np.bool_) if may is None else ~may
+    shuffled = np.lexsort((rng.random(log.size), never, log.users))
     place = np.arange(log.size) - log.offsets[:-1][log.users]
     asked = np.zeros(log.size, np.bool_)
     asked[shuffled] = place < wanted[log.users]
+    asked &= ~never
     return _fold(log, ~asked, ~asked, asked)
 
 

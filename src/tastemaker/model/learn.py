@@ -43,7 +43,8 @@ def learn(
     trail: Trail = NO_TRAIL,
     callbacks: Sequence[Any] = (),
 ) -> Learned:
-    """Train on `log` from scratch, or from where the checkpoint of the very same training stands.
+    """Train on `log` from scratch or from `problem.start`, or from where the checkpoint of the very same
+    training stands.
 
     Args:
         epochs: in all, or at most where `validate` stops it.
@@ -98,6 +99,7 @@ def _checkpoint(
         "features": [_digest(*_arrays_of(known)) for known in (problem.item_features, problem.user_features)],
         "impressions": None if problem.impressions is None else problem.impressions.fingerprint,
         "epochs": epochs,
+        "start": None if problem.start is None else problem.start.name,
         "keras": keras.version(),
     }
     path = trail.checkpoints / f"{stage.replace(' ', '-')}.npz"

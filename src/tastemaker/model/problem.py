@@ -1,7 +1,8 @@
 """What is to be learnt, and what came of it: plain arrays on both sides."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,36 @@ Top = Callable[[Interactions, Users, int], Rows]
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where learning begins that goes on from an older model.
+
+    What an id or a value meant there it means here, wherever it stands now. The rows of what is matched are
+    positions in the older model's tables, PAD for what is new.
+
+    Attributes:
+        name: of the older model.
+        vectors: (N, D + 1) of all items and, last, their biases; of new ones what is thought of them.
+        inputs: (N, D) of items in a history, where those have vectors of their own; else None.
+        items: (N,) rows of the items.
+        features: (F,) rows of the items' feature table.
+        numbers: (M,) places among the older model's numbers.
+        user_features: (F of users,) rows of the users' feature table.
+        originals: Keras files by name.
+        learning: what the optimisers remembered, as `Learned` has it; may be empty.
+    """
+
+    name: str
+    vectors: Floats
+    inputs: Floats | None
+    items: Rows
+    features: Rows
+    numbers: Rows
+    user_features: Rows
+    originals: Mapping[str, bytes]
+    learning: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
 class Problem:
     """What stays the same between a trial and the refit.
 
@@ -34,6 +65,7 @@ class Problem:
         user_rows: (users of the log,) their rows in `user_features`, -1 for a stranger.
         in_order: whether the history comes before the label.
         impressions: what users were shown and passed over, or None.
+        start: of an older model to go on from, or None to learn from scratch.
     """
 
     items: int
@@ -43,10 +75,23 @@ class Problem:
     in_order: bool
     recipe: Recipe
     impressions: Interactions | None = None
+    start: Start | None = None
 
     @property
     def length(self) -> int:
         return self.recipe.history.length
+
+    @property
+    def epochs(self) -> int:
+        """At most; a learning rate that decays is 0 after them."""
+        whole = self.recipe.history.epochs
+        return whole if self.start is None else math.ceil(self.recipe.warm_start.epochs * whole)
+
+    @property
+    def learning_rate(self) -> float:
+        """At the start."""
+        share = 1.0 if self.start is None else self.recipe.warm_start.rate
+        return share * self.recipe.history.learning_rate
 
     def people(self, users: Users) -> Users:
         """Rows of the user features; the stranger's is the last."""
@@ -64,6 +109,7 @@ class Learned:
         arrays: as `Bundle.arrays` wants them; `item_vectors` is (N, D + 1), the last column being the bias.
         towers: LiteRT by name.
         originals: Keras files by name.
+        learning: what the optimisers remember, `.npy` files by name; see `warm`.
         scale: of the strengths of events.
         epochs: passes that its weights have seen.
         examples: in one pass.
@@ -75,6 +121,7 @@ class Learned:
     scale: Scale
     epochs: int
     examples: int
+    learning: dict[str, bytes] = field(default_factory=dict)
 
 
 def ranking(problem: Problem, scale: Scale, answers: Floats, ask: Callable[[Window, Users], Floats]) -> Top:

@@ -20,6 +20,7 @@ from tastemaker.model.negatives import Mixture, Queue, Source, Streamed, Uniform
 from tastemaker.model.network import Network
 from tastemaker.model.problem import Floats, Learned, Problem, Top, Users, in_blocks, ranking, unit
 from tastemaker.model.sequence import SequenceTower
+from tastemaker.model.warm import go_on, remembered
 from tastemaker.model.work import Bench, Work
 from tastemaker.recipe import NegativesRecipe
 
@@ -66,9 +67,11 @@ class Student:
             problem.user_features,
             loss,
             problem.recipe.loss,
-            recipe.learning_rate,
+            problem.learning_rate,
             recipe.optimizer,
         )
+        if problem.start is not None:
+            go_on(self.model, self.tower.whole, problem.start)
         self._mixture = None if count is None else self._mixed(count, problem.recipe.negatives)
         self._bench = Bench(items, log, self._mixture)
 
@@ -116,7 +119,7 @@ class Student:
         rate = 1.0
         if recipe.decay == "linear":
             rate = min(1.0, done / recipe.warm_up) if recipe.warm_up else 1.0
-            rate *= max(0.0, 1 - done / recipe.epochs)
+            rate *= max(0.0, 1 - done / self.problem.epochs)
         return self.model.learn(work, rate)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -176,6 +179,7 @@ class Student:
             scale=self.examples.scale,
             epochs=epochs,
             examples=len(self.examples.events),
+            learning=remembered(self.model),
         )
 
     def _vectors(self) -> tuple[Floats, Floats]:

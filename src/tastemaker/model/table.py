@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.data.catalogue import PAD
 from tastemaker.model import kernels
 
 Floats = npt.NDArray[np.float32]
@@ -63,6 +64,23 @@ class Table:
     def state(self) -> dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int64]]:
         """Everything that going on needs, by name; not copied."""
         return {"values": self.values, "steps": np.array(self.steps), **self._state}
+
+    @property
+    def moments(self) -> dict[str, Floats]:
+        """What the optimiser remembers of each row, by name: (N, D) or (N,); not copied."""
+        return self._state
+
+    def remember(self, moments: Mapping[str, Floats], rows: Rows, steps: int) -> None:
+        """Take over what another table's optimiser remembered after `steps` steps.
+
+        Args:
+            moments: of that table, as its `moments` were.
+            rows: (N,) which of its rows each of ours was; PAD starts afresh.
+        """
+        self.steps = steps
+        kept = rows != PAD
+        for name, array in self._state.items():
+            array[kept] = moments[name][rows[kept]]
 
     def restore(self, state: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Go on from what `state` gave."""

@@ -29,6 +29,7 @@ from tastemaker.recipe.tables import (
     SourcesRecipe,
     SplitRecipe,
     Table,
+    WarmStartRecipe,
 )
 from tastemaker.recipe.toml import merged, read_toml, setting, toml_lines
 
@@ -50,6 +51,7 @@ __all__ = [
     "SourcesRecipe",
     "SplitRecipe",
     "Table",
+    "WarmStartRecipe",
 ]
 
 
@@ -66,6 +68,7 @@ class Recipe(Table):
     history: HistoryRecipe = HistoryRecipe()
     loss: LossRecipe = LossRecipe()
     negatives: NegativesRecipe = NegativesRecipe()
+    warm_start: WarmStartRecipe = WarmStartRecipe()
     retrieval: RetrievalRecipe = RetrievalRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
 

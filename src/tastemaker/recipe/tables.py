@@ -306,6 +306,15 @@ class RetrievalRecipe(Table):
     nothing, the cosine"""
 
 
+class WarmStartRecipe(Table):
+    """How training goes on from an older bundle, `train --warm-start`; the `[warm_start]` table."""
+
+    epochs: float = Field(0.18, gt=0, le=1)
+    """share of `history.epochs`, rounded up"""
+    rate: float = Field(0.5, gt=0)
+    """share of `history.learning_rate` to begin with"""
+
+
 class EvaluationRecipe(Table):
     """What is measured; the `[evaluation]` table."""
 

@@ -5,6 +5,7 @@ been trained once more, for as many epochs, on all there is.
 """
 
 import importlib.util
+from pathlib import Path
 
 from tastemaker.data import Dataset
 from tastemaker.errors import TrainingError
@@ -18,12 +19,17 @@ from tastemaker.training.impressions import check_impressions
 from tastemaker.training.index import indexed
 from tastemaker.training.parts import bundle
 from tastemaker.training.settings import note, settled
+from tastemaker.training.warm import Older
 
 DEFAULTS = Recipe()
 
 
 def train(
-    data: Dataset, recipe: Recipe = DEFAULTS, report: Report = silent, trail: Trail = NO_TRAIL
+    data: Dataset,
+    recipe: Recipe = DEFAULTS,
+    report: Report = silent,
+    trail: Trail = NO_TRAIL,
+    warm_start: Recommender | Path | str | None = None,
 ) -> Recommender:
     """Train the model that the data and the recipe call for.
 
@@ -33,11 +39,19 @@ def train(
         recipe: knobs.
         report: told how far the work is.
         trail: where checkpoints and curves go; of a catalogue alone there are none, it takes a minute.
-    Raises: TrainingError when TensorFlow is missing, when there is nothing to learn from, when the recipe
-        draws from what was passed over and nothing was, when it won't fit into memory, when the loss stops
-        being a number, or when the index misses the recall that the recipe asks of it.
+        warm_start: an older model of histories, or its bundle, to go on from: what the recipe leaves open is
+            then as it was there, and a small share of the epochs is enough.
+    Raises: BundleError when the older bundle is missing or damaged, RecipeError when the recipe asks for
+        another shape than it has; TrainingError when TensorFlow is missing, when there is nothing to learn
+        from, or nothing new to the older bundle, when the recipe draws from what was passed over and nothing
+        was, when it won't fit into memory, when the loss stops being a number, or when the index misses the
+        recall that the recipe asks of it.
     """
     check_ready()
+    older = None
+    if warm_start is not None:
+        older = Older.of(warm_start if isinstance(warm_start, Recommender) else Recommender.load(warm_start))
+        recipe = older.settled(recipe, data)
     check_impressions(data, recipe, report)
     settled_index(recipe.retrieval.index.kind, data.items.size)
     if recipe.preset == "seed-content" or data.interactions is None:
@@ -47,7 +61,7 @@ def train(
     else:
         recipe = settled(recipe, data.interactions)
         report(Progress("settings", 1, 1, note=note(recipe)))
-        parts = of_histories(data, data.interactions, recipe, report, trail)
+        parts = of_histories(data, data.interactions, recipe, report, trail, older)
     return Recommender(indexed(bundle(data, recipe, parts), report))
 
 

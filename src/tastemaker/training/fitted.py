@@ -20,6 +20,7 @@ from tastemaker.training.impressions import passed_over
 from tastemaker.training.pairing import Pairing
 from tastemaker.training.parts import Parts
 from tastemaker.training.settings import in_order
+from tastemaker.training.warm import UNSEEN, Older
 
 Floats = npt.NDArray[np.float32]
 
@@ -44,11 +45,22 @@ class Fitted:
     kin: Kin | None
 
     @classmethod
-    def of(cls, data: Dataset, log: Interactions, part: Interactions, recipe: Recipe) -> "Fitted":
-        """Fit features on `part` of `log`, which says who there is at all."""
+    def of(
+        cls,
+        data: Dataset,
+        log: Interactions,
+        part: Interactions,
+        recipe: Recipe,
+        older: Older | None = None,
+    ) -> "Fitted":
+        """Fit features on `part` of `log`, which says who there is at all.
+
+        Args:
+            older: the bundle to go on from.
+        """
         from tastemaker.model.problem import Problem
 
-        encoders: dict[str, Any] = {}
+        encoders: dict[str, Encoder] = {}
         item_features = user_features = None
         user_rows = np.full(log.user_count, PAD, np.int32)
         if recipe.history.item_features:
@@ -56,14 +68,18 @@ class Fitted:
             features = recipe.features.model_copy(update={"names": False, "sounds": False})
             encoder = Encoder.fit(data.items, features, rows=np.unique(part.rows))
             # N-grams multiply the cost of every step by ten; a name's words say nearly as much here.
-            item_features = _seen(encoder.encode(data.items).without("/ngrams"))
-            encoders["items"] = encoder.as_json()
+            item_features = _seen(encoder.encode(data.items).without(UNSEEN))
+            encoders["items"] = encoder
         if data.users is not None:
             active = data.users.rows([part.user_ids[user] for user in np.unique(part.users)])
             encoder = Encoder.fit(data.users, recipe.features, rows=active[active != PAD])
             user_features = _seen(encode_users(encoder, data.users))
             user_rows = data.users.rows(log.user_ids)
-            encoders["users"] = encoder.as_json()
+            encoders["users"] = encoder
+        counts = part.counts(data.items.size)
+        start = None
+        if older is not None:
+            start = older.start(data.items, counts, encoders, item_features, user_features)
         problem = Problem(
             items=data.items.size,
             item_features=item_features,
@@ -72,11 +88,17 @@ class Fitted:
             in_order=in_order(log, recipe),
             recipe=recipe,
             impressions=None if data.impressions is None else passed_over(data.impressions, log, part),
+            start=start,
         )
-        kin, counts = None, part.counts(data.items.size)
+        kin = None
         if item_features is not None and recipe.preset == "default" and not counts.all():
             kin = Kin(item_features, counts)
-        return cls(part, problem, encoders, kin)
+        return cls(part, problem, {name: encoder.as_json() for name, encoder in encoders.items()}, kin)
+
+    @property
+    def epochs(self) -> int:
+        """Of a training, at most."""
+        return int(self.problem.epochs)
 
     def learn(self, epochs: int, stage: str, report: Report, trail: Trail, validate: Any = None) -> "Learned":
         """Train for `epochs` at most; `validate` as `model.learn` takes it."""
@@ -97,6 +119,7 @@ class Fitted:
             length=self.problem.length,
             towers=learned.towers,
             originals=learned.originals,
+            learning=learned.learning,
             scale=learned.scale,
             pairs=None if pairing is None else pairing.count(self.part, self.problem.items),
             pair_weight=0.0 if pairing is None else pairing.weight,

@@ -27,6 +27,7 @@ from tastemaker.training.pairing import Kind, Pairing
 from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
 from tastemaker.training.settings import in_order
+from tastemaker.training.warm import News, Older
 
 Users = npt.NDArray[np.int32]
 
@@ -34,13 +35,26 @@ VALIDATED = 5000
 """Users at most that a validation asks: it chooses an epoch and the weight of the pairs, two numbers."""
 
 
-def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Report, trail: Trail) -> Parts:
-    """Learn with an exam held, then once more on everything, for as long and with the same choices."""
+def of_histories(
+    data: Dataset,
+    log: Interactions,
+    recipe: Recipe,
+    report: Report,
+    trail: Trail,
+    older: Older | None = None,
+) -> Parts:
+    """Learn with an exam held, then once more on everything, for as long and with the same choices.
+
+    Args:
+        older: the bundle that both go on from; neither exam nor validation asks for what it has learnt.
+    """
     started = time.perf_counter()
-    tried = attempt(data, log, recipe, report, trail)
-    # Where nobody has enough events to be asked: half of the most, with nothing to stop by.
-    epochs = max(1, recipe.history.epochs // 2) if tried.epochs is None else tried.epochs
-    fitted = Fitted.of(data, log, log, recipe)
+    tried = attempt(data, log, recipe, report, trail, older)
+    fitted = Fitted.of(data, log, log, recipe, older)
+    # Where nobody has enough events to be asked there is nothing to stop by: half of the most, and all of a
+    # warm start, which is short anyway.
+    most = fitted.epochs if older is not None else max(1, fitted.epochs // 2)
+    epochs = most if tried.epochs is None else tried.epochs
     final = fitted.learn(epochs, "refit on everything", report, trail)
     training = {
         "epochs": final.epochs,
@@ -49,6 +63,8 @@ def of_histories(data: Dataset, log: Interactions, recipe: Recipe, report: Repor
         "pairs": "none" if tried.pairing is None else tried.pairing.note,
         "exam": tried.why,
     }
+    if older is not None:
+        training["warm_start"] = older.note(data.items, log)
     return replace(
         fitted.parts(final, tried.pairing, tried.newcomers),
         evaluation=tried.evaluation,
@@ -79,13 +95,23 @@ class Attempt:
     recommender: Recommender | None = None
 
 
-def attempt(data: Dataset, log: Interactions, recipe: Recipe, report: Report, trail: Trail) -> Attempt:
+def attempt(
+    data: Dataset,
+    log: Interactions,
+    recipe: Recipe,
+    report: Report,
+    trail: Trail,
+    older: Older | None = None,
+) -> Attempt:
     """Train on the part before the exam, choosing by a validation part of it, and hold the exam."""
     started = time.perf_counter()
-    exam, why = choose(log, recipe.split, recipe.seed)
-    validation = _validation(exam, log, recipe)
+    if older is None:
+        exam, why = choose(log, recipe.split, recipe.seed)
+    else:
+        exam, why = older.exam(log, data.items, recipe)
+    validation = _validation(exam, log, recipe, None if older is None else older.news(data.items))
     strict = Fold(validation.train, exam.history, exam.targets)
-    tried = attempt_on(data, log, validation, strict, why, recipe, report, trail)
+    tried = attempt_on(data, log, validation, strict, why, recipe, report, trail, older=older)
     return replace(tried, seconds=time.perf_counter() - started)
 
 
@@ -99,6 +125,7 @@ def attempt_on(
     report: Report,
     trail: Trail,
     baselines: Sequence[Baseline] | None = None,
+    older: Older | None = None,
 ) -> Attempt:
     """The same for parts that somebody else has cut.
 
@@ -108,12 +135,13 @@ def attempt_on(
         strict: the exam, of the same train.
         why: a sentence on how the exam was cut.
         baselines: beside which it is held; None for all.
+        older: the bundle to go on from, that has learnt no target of either fold.
     """
     started = time.perf_counter()
     question = _question(validation, recipe)
     if question is None:
         return Attempt(None, None, None, Newcomers(), why, 0.0)
-    trial = _trial(data, log, question, recipe, report, trail)
+    trial = _trial(data, log, question, recipe, report, trail, older=older)
     recommender = Recommender(bundle(data, recipe, trial.parts, histories=strict.train))
     evaluation: ExamReport | None = None
     if len(asked(strict)):
@@ -185,13 +213,19 @@ def _question(validation: Fold, recipe: Recipe) -> _Question | None:
     return _Question(validation, users)
 
 
-def _validation(exam: Fold, log: Interactions, recipe: Recipe) -> Fold:
-    """Of the kind that is learnt, the next event or any; and nothing of the exam."""
+def _validation(exam: Fold, log: Interactions, recipe: Recipe, news: News | None = None) -> Fold:
+    """Of the kind that is learnt, the next event or any; and nothing of the exam.
+
+    Args:
+        news: says which events of a log an older bundle hasn't learnt: only those are asked for.
+    """
     if exam.history.size > exam.train.size:  # the split has set validation events aside
-        return against(exam.train, exam.history)
+        fold = against(exam.train, exam.history)
+        return fold if news is None else fold._replace(targets=fold.targets.where(news(fold.targets)))
+    may = None if news is None else news(exam.train)
     if in_order(log, recipe):
-        return hold_out_last(exam.train)
-    return hold_out_any(exam.train, np.random.default_rng(recipe.seed))
+        return hold_out_last(exam.train, may)
+    return hold_out_any(exam.train, np.random.default_rng(recipe.seed), may=may)
 
 
 @dataclass(frozen=True)
@@ -212,6 +246,7 @@ def _trial(
     report: Report,
     trail: Trail,
     watch: Watch | None = None,
+    older: Older | None = None,
 ) -> _Trial:
     fold, users = question.fold, question.users
 
@@ -221,8 +256,8 @@ def _trial(
             watch(score)
         return score
 
-    fitted = Fitted.of(data, log, fold.train, recipe)
-    learned = fitted.learn(recipe.history.epochs, "training", report, trail, validate)
+    fitted = Fitted.of(data, log, fold.train, recipe, older)
+    learned = fitted.learn(fitted.epochs, "training", report, trail, validate)
     alone = fitted.parts(learned)
     # Beside other sources the network would look worse than it is.
     retrieval = recipe.retrieval.model_copy(update={"sources": SourcesRecipe()})

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.bundle import Bundle, IndexNote
+from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import Rows
 from tastemaker.errors import TrainingError
+from tastemaker.manifest import IndexNote
 from tastemaker.progress import Progress, Report
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve import kinds

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.bundle import Bundle, Manifest
+from tastemaker.bundle import Bundle
 from tastemaker.card import card
 from tastemaker.data import Dataset
 from tastemaker.data.interactions import Interactions
@@ -17,6 +17,7 @@ from tastemaker.evaluation.report import Report as ExamReport
 from tastemaker.features.batches import Scale
 from tastemaker.features.pairs import Pairs
 from tastemaker.features.text import Tfidf
+from tastemaker.manifest import Manifest
 from tastemaker.recipe import Recipe
 
 Floats = npt.NDArray[np.float32]
@@ -32,6 +33,7 @@ class Parts:
     length: int
     towers: Mapping[str, bytes] = field(default_factory=dict)
     originals: Mapping[str, bytes] = field(default_factory=dict)
+    learning: Mapping[str, bytes] = field(default_factory=dict)
     scale: Scale = field(default_factory=Scale)
     tfidf: Tfidf | None = None
     pairs: Pairs | None = None
@@ -76,6 +78,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         arrays=parts.arrays | {"popularity": _popularity(data, log)},
         towers=parts.towers,
         originals=parts.originals,
+        learning=parts.learning,
         encoders=parts.encoders,
         tfidf=parts.tfidf,
         pairs=parts.pairs,
