@@ -8,8 +8,9 @@ Planted vectors: 64 numbers, in groups of about a thousand, as wide as the group
 members of the groups. Recall is the share of the true 100 nearest, which a plain product in single precision
 says. Beside every index stands the library it is made of: the same FAISS or Annoy object at the same width,
 asked for 100 without any of what `Index` promises, nor the counting again in single precision; and FAISS with
-that (IndexRefineFlat, of which the order of 112 is counted again). Two at a time are asked in turn. Behind a filter, who passes is drawn at random. Times are medians, of CPU time of one thread, since
-others use the machine too.
+that (IndexRefineFlat, of which the order of 112 is counted again). Two at a time are asked in turn, and what
+one takes more is the median over neighbouring pairs. Behind a filter, who passes is drawn at random. Times are
+medians, of CPU time of one thread, since others use the machine too.
 """
 
 import argparse
@@ -114,7 +115,7 @@ def measured(kind: Any, items: int) -> Iterator[dict[str, Any]]:
                     batch,
                 )
                 more["recounted_us"] = np.median(counted)
-                more["over_recounted"] = np.median(same) / np.median(counted) - 1
+                more["over_recounted"] = np.median(same / counted) - 1
             yield record(
                 "retrieval",
                 what="search",
@@ -124,7 +125,7 @@ def measured(kind: Any, items: int) -> Iterator[dict[str, Any]]:
                 us=np.median(ours),
                 us_p95=np.percentile(ours, 95),
                 bare_us=np.median(theirs),
-                overhead=np.median(ours) / np.median(theirs) - 1,
+                overhead=np.median(ours / theirs) - 1,
             )
     if isinstance(index, Approximate):
         tuned(index, others, Scan(vectors).search(others, K, nobody).rows, 0.99)
