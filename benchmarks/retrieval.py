@@ -9,8 +9,8 @@ members of the groups. Recall is the share of the true 100 nearest, which a plai
 says. Beside every index stands the library it is made of: the same FAISS or Annoy object at the same width,
 asked for 100 without any of what `Index` promises, nor the counting again in single precision; and FAISS with
 that (IndexRefineFlat, of which the order of 112 is counted again). Two at a time are asked in turn, and what
-one takes more is the median over neighbouring pairs. Behind a filter, who passes is drawn at random. Times are
-medians, of CPU time of one thread, since others use the machine too.
+one takes more is the median over neighbouring pairs. Behind a filter, who passes is drawn at random. Times
+are medians, of CPU time of one thread, since others use the machine too.
 """
 
 import argparse
