@@ -77,7 +77,7 @@ def test_behind_a_filter_that_leaves_few_all_are_found(passing):
 
 
 def test_behind_a_filter_that_leaves_many_as_many_are_found_as_without():
-    index = Ivf.built(VECTORS, width=64)
+    index = Ivf.built(VECTORS, width=24)
     only = np.random.default_rng(3).random(len(VECTORS)) < 0.3
     assert recall(index, only=only) >= recall(index) - 0.01
 
