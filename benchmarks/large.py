@@ -49,7 +49,7 @@ assert len(recommender.recommend(history=["item 7", "item 11"], k=10)) == 10
 answered = time.perf_counter()
 assert not {"tensorflow", "keras"} & set(sys.modules)
 print(loaded - started, opened - loaded, answered - opened, held,
-      resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+      resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.process_time())
 """
 
 
@@ -113,7 +113,7 @@ def opening(path: Path, sizes: dict[str, int]) -> None:
     ]
     runs = np.array(told, float)
     middle = np.median(runs, axis=0).round(3).tolist()
-    names = ("import_s", "open_s", "first_answer_s", "rss_open_mb", "rss_answered_mb")
+    names = ("import_s", "open_s", "first_answer_s", "rss_open_mb", "rss_answered_mb", "cpu_s")
     row = record("large", what="opening", **sizes, **dict(zip(names, middle, strict=True)))
     print({name: row[name] for name in names}, flush=True)
 

@@ -30,6 +30,9 @@ from tastemaker.features.text import Tfidf
 from tastemaker.manifest import FORMAT, Manifest
 from tastemaker.recipe import Recipe
 
+EVENTS = ("offsets", "rows", "times", "weights")
+"""What a bundle keeps of people's histories, beside their ids."""
+
 LEARNING = "learning/"
 """Where in a bundle that lies which only a warm start opens, beside the Keras originals."""
 
@@ -119,7 +122,12 @@ class Bundle:
         yield "catalogue.parquet", _parquet(self.catalogue.frame)
         if self.users is not None:
             yield "users.parquet", _parquet(self.users.frame)
-        yield "histories.parquet", _parquet(_histories_frame(self.histories))
+        yield (
+            "histories/users.parquet",
+            _parquet(pl.DataFrame({"user_id": pl.Series(self.histories.user_ids, dtype=pl.String)})),
+        )
+        for name in EVENTS:
+            yield f"histories/{name}.npy", _npy(getattr(self.histories, name))
         yield "encoders.json", json.dumps(self.encoders).encode()
         for name, array in self.arrays.items():
             yield f"{name}.npy", _npy(array)
@@ -157,7 +165,7 @@ class Bundle:
             manifest=manifest,
             catalogue=catalogue,
             users=None if users is None else Catalogue(_read_parquet(path / "users.parquet"), tuple(users)),
-            histories=_histories(_read_parquet(path / "histories.parquet"), manifest),
+            histories=_histories(path / "histories", manifest),
             arrays={
                 name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
                 for name in ARRAYS
@@ -324,26 +332,12 @@ def _verify(path: Path, files: Mapping[str, str]) -> None:
                 raise BundleError(f"{path} is damaged: {name} differs from what was written.")
 
 
-def _histories_frame(log: Interactions) -> pl.DataFrame:
-    """A row a person."""
-    events = {"rows": log.rows, "times": log.times, "weights": log.weights}
-    frame = pl.DataFrame({"user": log.users, **events}, schema_overrides={"user": pl.Int32})
-    people = pl.DataFrame({"user": np.arange(log.user_count, dtype=np.int32), "user_id": log.user_ids})
-    lists = frame.group_by("user", maintain_order=True).agg(pl.all())
-    return people.join(lists, on="user", how="left", maintain_order="left").drop("user")
-
-
-def _histories(frame: pl.DataFrame, manifest: Manifest) -> Interactions:
-    counts = frame["rows"].list.len().fill_null(0).to_numpy()
-    rows, times, weights = (
-        frame[name].drop_nulls().list.explode().to_numpy() for name in ("rows", "times", "weights")
-    )
+def _histories(folder: Path, manifest: Manifest) -> Interactions:
+    """Mapped: of a large log an answer needs one person's events."""
+    mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in EVENTS}
     return Interactions(
-        frame["user_id"].to_list(),
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        rows,
-        times,
-        weights,
+        _read_parquet(folder / "users.parquet")["user_id"].to_list(),
+        **{name: np.asarray(array) for name, array in mapped.items()},
         is_ordered=manifest.is_ordered,
         is_clock=manifest.is_clock,
     )
