@@ -16,8 +16,8 @@ LARGEST = 2.0**13
 
 EPS, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
 
-AT_ONCE = 1 << 16
-"""Rows written at once."""
+AT_ONCE = 1 << 12
+"""Rows written at once, a megabyte or two."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Half:
 
     @classmethod
     def of(cls, vectors: Floats) -> "Half":
-        most = max(float(np.abs(vectors).max(initial=0.0)), TINY)
+        most = max(float(vectors.max(initial=0.0)), -float(vectors.min(initial=0.0)), TINY)
         length = longest(vectors)
         if not np.isfinite(most) or not np.isfinite(length):
             return cls(1.0, np.inf, np.inf, is_fit=False)
