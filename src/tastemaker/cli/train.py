@@ -39,7 +39,7 @@ def train(
 
     chosen = Recipe.read(recipe, settings or ())
     check_target(out)
-    check_ready()
+    check_ready(chosen)
     data = read(items, interactions, users, chosen.data, impressions)
     screen = console()
     if not as_json:

@@ -8,6 +8,7 @@ import importlib.util
 
 from tastemaker.data import Dataset
 from tastemaker.errors import TrainingError
+from tastemaker.features.vectors import require
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail, silent
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
@@ -33,9 +34,9 @@ def train(
         trail: where checkpoints and curves go; of a catalogue alone there are none, it takes a minute.
     Raises: TrainingError when TensorFlow is missing, when there is nothing to learn from, when the recipe
         draws from what was passed over and nothing was, when it won't fit into memory, or when the loss
-        stops being a number.
+        stops being a number; RecipeError when it asks for vectors whose package is missing.
     """
-    check_ready()
+    check_ready(recipe)
     check_impressions(data, recipe, report)
     if recipe.preset == "seed-content" or data.interactions is None:
         if recipe.preset == "seed-softmax":
@@ -48,9 +49,14 @@ def train(
     return Recommender(bundle(data, recipe, parts))
 
 
-def check_ready() -> None:
-    """Whether this machine can train, before anything is read for it. Raises TrainingError."""
+def check_ready(recipe: Recipe) -> None:
+    """Whether this machine can train so, before anything is read for it.
+
+    Raises: TrainingError without TensorFlow, RecipeError without the vectors that the recipe asks for.
+    """
     if importlib.util.find_spec("tensorflow") is None:
         raise TrainingError(
             "Training needs TensorFlow, which isn't installed: pip install 'tastemaker[train]'."
         )
+    if recipe.features.vectors != "none":
+        require(recipe.features.vectors)
