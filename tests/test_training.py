@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import polars as pl
 import pytest
@@ -119,3 +122,25 @@ def test_what_is_known_of_a_person_changes_the_answer_and_strangers_are_answered
     assert [[item.item_id for item in slate] for slate in many] == [
         [item.item_id for item in slate] for slate in first.values()
     ]
+
+
+@pytest.mark.slow
+def test_vectors_of_texts_are_needed_to_train_and_not_to_answer(tmp_path):
+    """Opened by a process in which their package can't be found, it answers as it did."""
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("wordllama", reason="the extra `text` isn't installed")
+    titles = [f"The {who} of {where}" for who in ("Doctor", "Sailor", "King") for where in ("Rome", "Oslo")]
+    knobs = ["features.vectors=wordllama", "content.epochs=2", "content.dim=16"]
+    recommender = tm.train(tm.read(items=pl.DataFrame({"title": titles})), tm.Recipe.read(None, knobs))
+    recommender.save(tmp_path / "bundle")
+    before = [(hit.item_id, round(hit.score, 5)) for hit in recommender.similar(titles[0], k=3).items]
+    asked = f"""
+import sys
+for name in ("wordllama", "tokenizers", "safetensors"):
+    sys.modules[name] = None
+import tastemaker as tm
+found = tm.load({str(tmp_path / "bundle")!r}).similar({titles[0]!r}, k=3).items
+print([(hit.item_id, round(hit.score, 5)) for hit in found])
+"""
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(before)

@@ -1,5 +1,6 @@
 """What people get wrong on the command line: one clear line, exit status 2, and nothing changed."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -386,3 +387,16 @@ def test_a_loss_that_is_no_number_ends_in_advice(tastemaker, tmp_path, planted):
     assert done.status == 2, done.stdout
     assert "Lower the learning rate" in done.stderr.splitlines()[-1]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="training needs TensorFlow")
+def test_vectors_whose_package_is_not_installed_name_the_extra(refused, written, monkeypatch, tmp_path):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *of: find(name, *of) if name != "wordllama" else None
+    )
+    items = written(GOOD_ITEMS, "items.csv")
+    said = refused(
+        "train", "--items", items, "--set", "features.vectors=wordllama", "--out", tmp_path / "new"
+    )
+    assert "pip install 'tastemaker[text]'" in said

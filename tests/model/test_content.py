@@ -13,9 +13,11 @@ from tastemaker.retrieve.tower import Tower
 keras = pytest.importorskip("keras")
 
 from tastemaker.model.content import (  # noqa: E402
+    TEXT_SHARE,
     ContentModel,
     Families,
     Views,
+    _vectors_share,
     content_tower,
     embed,
     info_nce,
@@ -185,6 +187,82 @@ def test_a_half_has_the_script_of_its_own():
     pair = views.pairs(np.array([0]), np.random.default_rng(0))
     shown = [seen(pair, view) & {int(start + script) for script in scripts} for view in (0, 1)]
     assert sorted(map(sorted, shown)) == sorted([[int(start + scripts[0])], [int(start + scripts[1])]])
+
+
+WITH_VECTORS = FeatureRecipe(vectors="wordllama", min_count=1, sounds=False)
+
+
+def read_with_vectors(**knobs) -> tuple[Views, Encoder]:
+    pytest.importorskip("wordllama", reason="the extra `text` isn't installed")
+    frame = pl.DataFrame({"title": ["Kingdom // 킹덤", "Roma", "The Physician"], "hours": [1.0, 2.0, 4.0]})
+    columns = (Column(name="title", role=Role.TITLE), Column(name="hours", role=Role.NUMBER))
+    catalogue = Catalogue(frame, columns)
+    encoder = Encoder.fit(catalogue, WITH_VECTORS)
+    return Views(catalogue, encoder, ContentRecipe(**knobs)), encoder
+
+
+def test_a_half_has_a_vector_of_its_own_and_the_numbers_of_the_whole():
+    views, encoder = read_with_vectors(drop_words=0, drop_ngrams=0, drop_fields=0, halves=1)
+    halves = pl.DataFrame({"title": ["Kingdom", "킹덤"], "hours": [1.0, 1.0]})
+    expected = encoder.encode(halves).dense
+    assert not np.allclose(expected[0], expected[1])
+    rng = np.random.default_rng(0)
+    swapped = set()
+    for _ in range(20):
+        shown = views.pairs(np.array([0]), rng)["dense"]
+        swap = int(np.array_equal(shown[0], expected[1]))
+        swapped.add(swap)
+        np.testing.assert_array_equal(shown, expected[[swap, 1 - swap]])
+    assert swapped == {0, 1}
+
+
+def test_a_vector_is_dropped_as_a_whole_and_not_with_the_numbers():
+    views, _ = read_with_vectors(drop_fields=0.5)
+    shown = views.pairs(np.tile([1, 2], 200), np.random.default_rng(0))["dense"]
+    has_number, has_vector = shown[:, :1].any(1), shown[:, 1:].any(1)
+    assert (shown[has_vector, 1:] != 0).mean() > 0.99
+    for kind in (has_number, has_vector, has_number == has_vector):
+        assert 0.4 < kind.mean() < 0.6
+
+
+def test_what_is_served_has_so_much_of_the_pre_trained_likeness():
+    views, _ = read_with_vectors()
+    given = views.encoded.dense[:, -256:]
+    towers = []
+    for share in (0.0, 0.25, 1.0):
+        keras.utils.set_random_seed(1)
+        towers.append(embed(content_tower(views.encoded, 16, share), views.encoded))
+    learnt, mixed, whole = (tower @ tower.T for tower in towers)
+    assert towers[0].shape == (3, 16)
+    np.testing.assert_allclose(np.diag(learnt), 1, atol=1e-5)
+    np.testing.assert_allclose(whole, given @ given.T, atol=1e-5)
+    np.testing.assert_allclose(mixed, 0.75 * learnt + 0.25 * (given @ given.T), atol=1e-5)
+
+
+def test_titles_alone_are_not_served_by_what_they_mean_unless_asked():
+    _, of_titles = read_with_vectors()
+    given = of_titles.vectors
+    assert given is not None
+    of_texts = Encoder(of_titles.parts, given.model_copy(update={"texts": ("plot",)}))
+    auto, asked = ContentRecipe(), ContentRecipe(vectors_share=0.2)
+    assert [_vectors_share(encoder, auto) for encoder in (of_titles, of_texts)] == [0, TEXT_SHARE]
+    assert [_vectors_share(encoder, asked) for encoder in (of_titles, of_texts)] == [0.2, 0.2]
+
+
+@pytest.mark.slow
+def test_an_exported_tower_gives_the_vectors_beside_the_learnt_ones():
+    views, encoder = read_with_vectors()
+    recipe = SMALL.model_copy(update={"epochs": 2, "vectors_share": 0.5})
+    frame = pl.DataFrame({"title": ["Kingdom // 킹덤", "Roma", "The Physician"], "hours": [1.0, 2.0, 4.0]})
+    columns = (Column(name="title", role=Role.TITLE), Column(name="hours", role=Role.NUMBER))
+    model = train(Catalogue(frame, columns), encoder, recipe, 1)
+    again = train(Catalogue(frame, columns), encoder, recipe, 1)
+    np.testing.assert_array_equal(model.vectors, again.vectors)
+    encoded = views.encoded
+    bag = encoded.joined
+    served = Tower(to_litert(model.tower))(ids=bag.ids, weights=bag.weights, dense=encoded.dense)
+    assert served.shape == (3, 32 + 256)
+    np.testing.assert_allclose(served, model.vectors, atol=1e-5)
 
 
 def test_a_column_that_was_never_missing_says_nothing_when_it_is():

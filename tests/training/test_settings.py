@@ -92,3 +92,8 @@ def test_heads_that_the_chosen_width_cannot_be_parted_into_are_refused():
     with pytest.raises(RecipeError, match=r"multiple of history\.heads; 128 isn't one of 3"):
         settled(recipe, log(500, 100, 100))
     assert settled(recipe, log(10, 5, 5)).history.heads == 3  # sums have no heads
+
+
+def test_vectors_of_texts_are_for_a_catalogue_alone():
+    with pytest.raises(RecipeError, match=r"features\.vectors=wordllama is for a catalogue without a log"):
+        settled(Recipe.of({"features": {"vectors": "wordllama"}}), log(5, 5, 5))

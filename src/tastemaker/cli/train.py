@@ -43,7 +43,7 @@ def train(
 
     chosen = Recipe.read(recipe, settings or ())
     check_target(out)
-    check_ready()
+    check_ready(chosen)
     older = None if warm_start is None else Recommender.load(warm_start)
     data = read(items, interactions, users, chosen.data, impressions)
     screen = console()

@@ -89,7 +89,7 @@ def tune(
     files = {"items": items, "interactions": interactions, "users": users, "impressions": impressions}
     chosen = chosen.having({f"data.{kind}": path for kind, path in files.items() if path is not None})
     check_asked(chosen, trials, space, timeout)
-    check_ready()
+    check_ready(chosen)
     data = read(recipe=chosen.data)
     screen = console()
     if not as_json:

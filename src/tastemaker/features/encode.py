@@ -14,6 +14,7 @@ Which tables a role fills (`tables` says how), all of them in the shapes of `sch
                         `Title/year`           as a number, where half of the titles carry one: (1995)
                         `Title/script`         as a category, where titles differ in it
                         `Title/ending`         likewise: numbered (Season 2), unnumbered, none
+    title and texts     a pre-trained vector (`vectors`) as dense numbers, where the recipe asks for one
 
 Users' columns are encoded likewise: a `Catalogue` of people.
 """
@@ -33,6 +34,7 @@ from tastemaker.data.titles import ending, franchise_name, native_half, script, 
 from tastemaker.features.schema import Bag, Encoded, Field
 from tastemaker.features.sounds import romanised, sounds
 from tastemaker.features.tables import Numbers, Texts, Values
+from tastemaker.features.vectors import TextVectors
 from tastemaker.recipe import FeatureRecipe, Role
 
 View = Literal[
@@ -67,10 +69,14 @@ class Encoder:
     """What turns columns into `Encoded`, fitted on the training rows alone."""
 
     parts: tuple[Part, ...]
+    vectors: TextVectors | None = None
 
     @classmethod
     def fit(cls, catalogue: Catalogue, recipe: FeatureRecipe, rows: Rows | None = None) -> Self:
-        """Fit on `rows` of the catalogue; None for all. A column that is empty there gives no field."""
+        """Fit on `rows` of the catalogue; None for all. A column that is empty there gives no field.
+
+        Raises: RecipeError where the recipe asks for vectors whose package isn't installed.
+        """
         frame = catalogue.frame if rows is None else catalogue.frame[rows]
         if frame.height < FEW:
             recipe = recipe.model_copy(update={"min_count": 1})
@@ -80,7 +86,10 @@ class Encoder:
             if column.name in frame.columns and frame.height
             for part in _fitted(column.name, column.role, frame[column.name], recipe)
         )
-        return cls(tuple(found))
+        vectors = None
+        if recipe.vectors != "none":
+            vectors = TextVectors.fit(catalogue, frame, recipe.vectors)
+        return cls(tuple(found), vectors)
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -89,12 +98,16 @@ class Encoder:
     @property
     def dense_names(self) -> tuple[str, ...]:
         """(M,) what each dense number is."""
-        return tuple(
+        names = tuple(
             part.name for part in self.parts if isinstance(part.table, Numbers) and part.view not in _NO_DENSE
         )
+        return names + (() if self.vectors is None else (self.vectors.model,) * self.vectors.dim)
 
     def encode(self, things: Catalogue | pl.DataFrame) -> Encoded:
-        """Bags and numbers of every row; a column that `things` lacks counts as missing throughout."""
+        """Bags and numbers of every row; a column that `things` lacks counts as missing throughout.
+
+        Raises: RecipeError where it has vectors whose package isn't installed.
+        """
         frame = things.frame if isinstance(things, Catalogue) else things
         bags: list[Bag] = []
         dense: list[npt.NDArray[np.float32]] = []
@@ -114,15 +127,25 @@ class Encoder:
                 case Texts() as texts:
                     bags.append(texts.encode(_texts(part.view, column)))
         numbers_of_all = np.stack(dense, 1) if dense else np.zeros((frame.height, 0), np.float32)
-        return Encoded(self.fields, tuple(bags), numbers_of_all)
+        if self.vectors is None:
+            return Encoded(self.fields, tuple(bags), numbers_of_all)
+        of_texts = self.vectors.encode(frame)
+        return Encoded(
+            self.fields, tuple(bags), np.concatenate([numbers_of_all, of_texts], 1), of_texts.shape[1]
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `encoders.json`; `from_json` gives an encoder that encodes alike."""
-        return {"parts": [part.model_dump(mode="json") for part in self.parts]}
+        values: dict[str, Any] = {"parts": [part.model_dump(mode="json") for part in self.parts]}
+        return values if self.vectors is None else values | {"vectors": self.vectors.model_dump(mode="json")}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        return cls(tuple(Part.model_validate(part) for part in values["parts"]))
+        vectors = values.get("vectors")
+        return cls(
+            tuple(Part.model_validate(part) for part in values["parts"]),
+            None if vectors is None else TextVectors.model_validate(vectors),
+        )
 
 
 def _fitted(name: str, role: Role, column: pl.Series, recipe: FeatureRecipe) -> Iterator[Part]:

@@ -5,10 +5,10 @@ Every feature becomes one of two things, so that a tower needs two kinds of inpu
     a **bag**: up to L rows of an embedding table, each with a weight (a category is a bag of one, a
     multi-category a bag of its values, a text a bag of its words and n-grams, a number or a date a
     bag of one bucket);
-    a **dense** number: standardised, 0 where missing.
+    a **dense** number: standardised, 0 where missing. A vector of a text is as many of them as it is long.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -56,12 +56,15 @@ class Encoded:
     Attributes:
         fields: the tables, in order.
         bags: one a field, in the same order.
-        dense: (N, M) float32 standardised numbers, 0 where missing.
+        dense: (N, M) float32 standardised numbers, 0 where missing; after them the pre-trained vectors of
+            the texts, where there are any.
+        vector_dim: how many of the M are of those vectors.
     """
 
     fields: tuple[Field, ...]
     bags: tuple[Bag, ...]
     dense: npt.NDArray[np.float32]
+    vector_dim: int = 0
 
     @property
     def size(self) -> int:
@@ -72,7 +75,7 @@ class Encoded:
         kept = [
             pair for pair in zip(self.fields, self.bags, strict=True) if not pair[0].name.endswith(ending)
         ]
-        return Encoded(tuple(field for field, _ in kept), tuple(bag for _, bag in kept), self.dense)
+        return replace(self, fields=tuple(field for field, _ in kept), bags=tuple(bag for _, bag in kept))
 
     @property
     def is_empty(self) -> bool:

@@ -41,6 +41,10 @@ GUESS_ROWS = 2048
 FIELD_START = 0.3
 """Length of a field's embedding before training, beside a word's: names decide until shown otherwise."""
 
+TEXT_SHARE = 0.7
+"""`vectors_share` where there are texts. Of titles alone 0: names say less by what they mean than by how
+they are spelled (docs/decisions/0012-text-vectors.md)."""
+
 
 @dataclass(frozen=True)
 class ContentModel:
@@ -48,8 +52,9 @@ class ContentModel:
 
     Attributes:
         tower: ids (B, L) int32, weights (B, L), dense (B, M) → (B, D) unit vectors. Without dense
-            numbers it has no input for them.
-        vectors: (N, D) unit vectors of the catalogue.
+            numbers it has no input for them. Pre-trained vectors that are served stand after what was
+            learnt: D is then the sum of both.
+        vectors: (N, D) of the catalogue.
         epochs: how many it was trained for.
     """
 
@@ -66,15 +71,40 @@ class UnitLength(layers.Layer):
         return vectors * ops.rsqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + 1e-12)
 
 
-def content_tower(encoded: Encoded, dim: int) -> keras.Model:
-    """The item tower, untrained: nearly a random projection of the bags, so near to TF-IDF already."""
+@register
+class Beside(layers.Layer):
+    """(B, D) unit vectors and (B, M) whose last `dim` are unit vectors → (B, D + dim).
+
+    A product of two is (1 − share) × that of the first and share × that of the others.
+    """
+
+    def __init__(self, dim: int, share: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dim, self.share = dim, share
+
+    def call(self, vectors: Any, dense: Any) -> Any:
+        given = dense[:, -self.dim :] * self.share**0.5
+        return ops.concatenate([vectors * (1 - self.share) ** 0.5, given], axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dim": self.dim, "share": self.share}
+
+
+def content_tower(encoded: Encoded, dim: int, vectors_share: float = 0.0) -> keras.Model:
+    """The item tower, untrained: nearly a random projection of the bags, so near to TF-IDF already.
+
+    Args:
+        dim: of what is learnt.
+        vectors_share: how much of a likeness is that of pre-trained vectors; 0 leaves them an input only.
+    """
     inputs = feature_inputs(encoded)
     bag = BagOfRows(encoded.table_size, dim, name="bag")
-    vectors = bag(inputs["ids"], inputs["weights"])
     head = _head(dim, encoded.dense.shape[1])
-    tower = keras.Model(
-        inputs, head([vectors, *(inputs[n] for n in ("dense",) if n in inputs)]), name="item_tower"
-    )
+    dense = [inputs[name] for name in ("dense",) if name in inputs]
+    vectors = head([bag(inputs["ids"], inputs["weights"]), *dense])
+    if vectors_share and encoded.vector_dim:
+        vectors = Beside(encoded.vector_dim, vectors_share, name="beside")(vectors, *dense)
+    tower = keras.Model(inputs, vectors, name="item_tower")
     start = [1.0 if field.kind == "text" else FIELD_START for field in encoded.fields]
     scale = np.repeat(start, [field.size for field in encoded.fields])
     # "Missing" says nothing until it has been met: in serving, whole columns may be missing that never were.
@@ -99,8 +129,14 @@ def _small() -> Any:
     return keras.initializers.RandomNormal(stddev=0.01)
 
 
+def _vectors_share(encoder: Encoder, recipe: ContentRecipe) -> float:
+    if recipe.vectors_share != "auto":
+        return recipe.vectors_share
+    return TEXT_SHARE if encoder.vectors is not None and encoder.vectors.texts else 0.0
+
+
 def embed(tower: keras.Model, encoded: Encoded) -> Floats:
-    """(N, D) unit vectors; one sparse product in place of N gathers."""
+    """(N, D) the tower's unit vectors; one sparse product in place of N gathers."""
     bag = encoded.joined
     place, column = np.nonzero(bag.weights)
     matrix = sparse.csr_array(
@@ -110,6 +146,8 @@ def embed(tower: keras.Model, encoded: Encoded) -> Floats:
     sums = np.asarray(matrix @ np.asarray(tower.get_layer("bag").table), np.float32)
     inputs = [sums, encoded.dense] if encoded.dense.shape[1] else [sums]
     vectors: Floats = tower.get_layer("head").predict(inputs, batch_size=4096, verbose=0)
+    if "beside" in [layer.name for layer in tower.layers]:
+        vectors = ops.convert_to_numpy(tower.get_layer("beside")(vectors, encoded.dense))
     return vectors
 
 
@@ -162,6 +200,10 @@ class Views:
                 frame = catalogue.frame.with_columns(pl.Series(catalogue.title_column, texts, pl.String))
                 sources.append(encoder.encode(frame))
         self.flat = _flat(self.encoded, sources)
+        numbers = self.encoded.dense.shape[1] - self.encoded.vector_dim
+        self.dense_widths = [numbers, self.encoded.vector_dim]
+        self.dense = np.tile(self.encoded.dense, (len(sources), 1))
+        self.dense[:, numbers:] = np.concatenate([source.dense[:, numbers:] for source in sources])
         self.drop = np.array([_drop_chance(field.name, field.kind, recipe) for field in self.encoded.fields])
         self.drop_dense, self.halves = recipe.drop_fields, recipe.halves
         self.is_text = np.array([field.kind == "text" for field in self.encoded.fields])
@@ -198,12 +240,14 @@ class Views:
             [self.encoded.bags[place].ids[things, 0] for place in self.guessed] or [np.zeros(len(places))], 1
         )
         known = (guess > 0) & (is_dropped[:, self.guessed] if self.guessed else False)
-        has_dense = rng.random((len(places), 1)) >= self.drop_dense
+        kinds = 1 + (self.encoded.vector_dim > 0)  # numbers go as a whole, vectors by themselves
+        has_kind = np.ones((len(places), 2), np.bool_)
+        has_kind[:, :kinds] = rng.random((len(places), kinds)) >= self.drop_dense
         return {
             "place": of[keep].astype(np.int32),
             "ids": self.flat.ids[at[keep]],
             "weights": self.flat.weights[at[keep]],
-            "dense": self.encoded.dense[things] * has_dense,
+            "dense": self.dense[places] * np.repeat(has_kind, self.dense_widths, axis=1),
             "guess": np.where(known, guess, -1).astype(np.int32),
         }
 
@@ -357,7 +401,7 @@ def train(
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     views = Views(catalogue, encoder, recipe, families)
-    tower = content_tower(views.encoded, recipe.dim)
+    tower = content_tower(views.encoded, recipe.dim, _vectors_share(encoder, recipe))
     model = Contrast(tower, views.encoded, recipe)
     steps = -(-catalogue.size // recipe.batch_size) * recipe.epochs
     rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)

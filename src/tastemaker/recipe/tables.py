@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -95,6 +95,9 @@ class FeatureRecipe(Table):
     """whether titles are also read by how they sound, which brings scripts together"""
     names: bool = True
     """whether what stands before a title's first ":" counts once more: it names what belongs together"""
+    vectors: Literal["none", "wordllama"] = "none"
+    """pre-trained vectors of title and texts, for a catalogue alone. wordllama: means of pieces of words,
+    mostly English (extra `text`)"""
     buckets: int = Field(16, ge=2)
     """quantile buckets of a number or a year"""
     min_count: int = Field(2, ge=1)
@@ -123,6 +126,9 @@ class ContentRecipe(Table):
     drop_fields: float = Field(0.5, ge=0, lt=1)
     tfidf_share: float = Field(0.5, ge=0, le=1)
     """how much of the served similarity is plain n-gram TF-IDF, the rest being the tower's"""
+    vectors_share: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
+    """how much of that rest is the likeness of the vectors that `features.vectors` names; they are an input
+    of the tower anyway. auto: 0.7 where there is a column of texts, 0 where there are only titles"""
 
 
 class HistoryRecipe(Table):

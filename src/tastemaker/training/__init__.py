@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tastemaker.data import Dataset
 from tastemaker.errors import TrainingError
+from tastemaker.features.vectors import require
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail, silent
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
@@ -41,13 +42,13 @@ def train(
         trail: where checkpoints and curves go; of a catalogue alone there are none, it takes a minute.
         warm_start: an older model of histories, or its bundle, to go on from: what the recipe leaves open is
             then as it was there, and a small share of the epochs is enough.
-    Raises: BundleError when the older bundle is missing or damaged, RecipeError when the recipe asks for
-        another shape than it has; TrainingError when TensorFlow is missing, when there is nothing to learn
-        from, or nothing new to the older bundle, when the recipe draws from what was passed over and nothing
-        was, when it won't fit into memory, when the loss stops being a number, or when the index misses the
-        recall that the recipe asks of it.
+    Raises: BundleError when the older bundle is missing or damaged; RecipeError when the recipe asks for
+        another shape than it has, or for vectors whose package is missing; TrainingError when TensorFlow is
+        missing, when there is nothing to learn from, or nothing new to the older bundle, when the recipe
+        draws from what was passed over and nothing was, when it won't fit into memory, when the loss stops
+        being a number, or when the index misses the recall that the recipe asks of it.
     """
-    check_ready()
+    check_ready(recipe)
     older = None
     if warm_start is not None:
         older = Older.of(warm_start if isinstance(warm_start, Recommender) else Recommender.load(warm_start))
@@ -65,9 +66,14 @@ def train(
     return Recommender(indexed(bundle(data, recipe, parts), report))
 
 
-def check_ready() -> None:
-    """Whether this machine can train, before anything is read for it. Raises TrainingError."""
+def check_ready(recipe: Recipe) -> None:
+    """Whether this machine can train so, before anything is read for it.
+
+    Raises: TrainingError without TensorFlow, RecipeError without the vectors that the recipe asks for.
+    """
     if importlib.util.find_spec("tensorflow") is None:
         raise TrainingError(
             "Training needs TensorFlow, which isn't installed: pip install 'tastemaker[train]'."
         )
+    if recipe.features.vectors != "none":
+        require(recipe.features.vectors)

@@ -29,6 +29,10 @@ def settled(recipe: Recipe, log: Interactions) -> Recipe:
     """
     named = recipe.history.model_fields_set
     history = recipe.history
+    if recipe.features.vectors != "none":
+        raise RecipeError(
+            f"features.vectors={recipe.features.vectors} is for a catalogue without a log: leave it out."
+        )
     if recipe.preset != "default":
         return recipe
     if "encoder" not in named:
