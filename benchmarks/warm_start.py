@@ -137,7 +137,7 @@ class Trained:
 
 def sat(name: str, recommender: tm.Recommender, exam: Fold, items: int) -> Result:
     """Each user's last event, asked of a model that was told the events before it."""
-    vectors = np.asarray(recommender.neighbours.vectors)
+    vectors = np.asarray(recommender.nearest.neighbours.vectors)
     return examine(recommender, exam, 10, items, name=name, vectors=vectors)
 
 
