@@ -452,10 +452,19 @@ main()
 """
 
 
+def hearing() -> None:
+    """Who is started in the background of a shell inherits that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted(command: list[object], sign: str) -> tuple[int, str]:
     """Run, press Ctrl-C once `sign` stands on stderr; exit status and the rest of stderr."""
     with subprocess.Popen(
-        [str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [str(part) for part in command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hearing,
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
