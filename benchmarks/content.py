@@ -48,6 +48,7 @@ from tastemaker.data.catalogue import Catalogue, Rows
 from tastemaker.features.encode import Encoder
 from tastemaker.features.text import Tfidf, texts_of
 from tastemaker.model import content, seed_content
+from tastemaker.model.views import Families
 from tastemaker.progress import Progress
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.neighbours import Neighbours
@@ -108,7 +109,7 @@ class World(NamedTuple):
     """
 
     catalogue: Catalogue
-    families: content.Families | None
+    families: Families | None
     franchises: Labels
     natives: Labels
     queries: Catalogue
@@ -138,10 +139,8 @@ def world(catalogue: Catalogue, draw: int | None) -> World:
         trained[row] = halves[row]
     if draw is not None:
         alone = [f" {row}" if is_new else "" for row, is_new in enumerate(np.isin(franchises, strangers))]
-        known = content.Families.of(trained)
-        families = content.Families(
-            *([key + own for key, own in zip(keys, alone, strict=True)] for keys in known)
-        )
+        known = Families.of(trained)
+        families = Families(*([key + own for key, own in zip(keys, alone, strict=True)] for keys in known))
     column = catalogue.title_column
     assert column
 

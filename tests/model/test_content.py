@@ -15,8 +15,6 @@ keras = pytest.importorskip("keras")
 from tastemaker.model.content import (  # noqa: E402
     TEXT_SHARE,
     ContentModel,
-    Families,
-    Views,
     _vectors_share,
     content_tower,
     embed,
@@ -25,6 +23,7 @@ from tastemaker.model.content import (  # noqa: E402
     triplet,
 )
 from tastemaker.model.export import to_litert  # noqa: E402
+from tastemaker.model.views import Families, Views  # noqa: E402
 
 SYLLABLES = [
     "ka",
