@@ -120,9 +120,8 @@ class _Parts:
                 for number, more in enumerate(pool.map(part, range(len(files))), 1):
                     rows += more
                     report(Progress("lists", min(number * BLOCK, len(ids)), len(ids)))
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+            finally:  # of an error or a Ctrl-C, what hasn't begun is left
+                pool.shutdown(cancel_futures=True)
         return rows, files
 
     def _open(self) -> None:
