@@ -19,6 +19,7 @@ ORDER = [
     ["manifest"],
     ["bundle"],
     ["retrieve"],
+    ["rank"],
     ["upkeep"],
     ["explain", "golden"],
     ["recommend"],

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from tastemaker.errors import RecipeError
+from tastemaker.recipe.ranking import RankingRecipe
 from tastemaker.recipe.tables import (
     Column,
     ColumnChoice,
@@ -45,6 +46,7 @@ __all__ = [
     "IndexRecipe",
     "LossRecipe",
     "NegativesRecipe",
+    "RankingRecipe",
     "Recipe",
     "RetrievalRecipe",
     "Role",
@@ -70,6 +72,7 @@ class Recipe(Table):
     negatives: NegativesRecipe = NegativesRecipe()
     warm_start: WarmStartRecipe = WarmStartRecipe()
     retrieval: RetrievalRecipe = RetrievalRecipe()
+    ranking: RankingRecipe = RankingRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
     @classmethod

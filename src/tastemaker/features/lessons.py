@@ -1,0 +1,65 @@
+"""What a ranker learns from: lists that somebody was given, and what came of each place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+Head = Literal["click", "watch_time", "dwell", "completion", "like"]
+HEADS: tuple[Head, ...] = ("click", "watch_time", "dwell", "completion", "like")
+"""What a ranker foretells of a place. click, completion, like: the chance of it. watch_time: seconds, 0 where
+nothing was chosen. dwell: seconds, of those who chose."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """M places of S lists, those of one list together, lists in order.
+
+    Attributes:
+        numbers: (M, F) as `moments.Moments` gives them, NaN where unknown.
+        queries: (S, D) query vectors.
+        items: (M, D) vectors of what stood there.
+        lists: (M,) int32, rising from 0 to S - 1: which list each belongs to.
+        positions: (M,) int32, 1 is the first place; 0 where nobody was shown it at a place.
+        labels: (M,) each: what came of it, by head, NaN where unknown; click, completion and like are 0 or 1,
+            watch_time seconds. `dwell` is watch_time of what was clicked, and has no label of its own.
+        propensities: (M,) chance that a place was looked at, above 0; None where none are known.
+    """
+
+    numbers: Floats
+    queries: Floats
+    items: Floats
+    lists: npt.NDArray[np.int32]
+    positions: npt.NDArray[np.int32]
+    labels: Mapping[str, Floats]
+    propensities: Floats | None = None
+
+    @property
+    def size(self) -> int:
+        """M"""
+        return len(self.lists)
+
+    @property
+    def list_count(self) -> int:
+        """S"""
+        return len(self.queries)
+
+    def of_lists(self, chosen: npt.NDArray[np.int64]) -> "Lessons":
+        """Only the lists in `chosen` (C,), rising, renumbered from 0."""
+        new = np.full(self.list_count, -1, np.int32)
+        new[chosen] = np.arange(len(chosen), dtype=np.int32)
+        kept = np.flatnonzero(new[self.lists] >= 0)
+        return replace(
+            self,
+            numbers=self.numbers[kept],
+            queries=self.queries[chosen],
+            items=self.items[kept],
+            lists=new[self.lists[kept]],
+            positions=self.positions[kept],
+            labels={name: label[kept] for name, label in self.labels.items()},
+            propensities=None if self.propensities is None else self.propensities[kept],
+        )
