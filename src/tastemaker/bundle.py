@@ -44,6 +44,7 @@ ARRAYS = (
     "popularity",
     "index/centroids",
     "index/lists",
+    "ranker/rotation",
 )
 
 
@@ -60,8 +61,9 @@ class Bundle:
             (N, Di) what the query tower sees of an item (absent: `item_vectors` without the last
             column); `neighbour_vectors` (N, Dn; absent: `item_vectors`) are compared for similar items,
             from the item's own `neighbour_queries` (N, Dn) where the two differ; `popularity` (N,)
-            higher is more; `index/…` what an index keeps to be opened soon.
-        towers: LiteRT models, `query_tower` and `item_tower`.
+            higher is more; `index/…` what an index keeps to be opened soon; `ranker/rotation` turns vectors
+            into those that the ranker has learnt from.
+        towers: LiteRT models, `query_tower`, `item_tower` and `ranker`.
         originals: Keras files by name.
         learning: what the optimisers remembered at the end of training, `.npy` files by name.
         encoders: JSON of the fitted encoders, by "items" and "users".
@@ -70,6 +72,7 @@ class Bundle:
         evaluation: the report of the exam held while training, as JSON; None without one.
         rejected: rows of the input that could not be used.
         golden: requests and their answers, see `golden`.
+        ranker: what `rank` needs to know of the tower `ranker`, as JSON; None where retrieval's order stands.
     """
 
     manifest: Manifest
@@ -86,6 +89,7 @@ class Bundle:
     evaluation: dict[str, Any] | None = None
     rejected: pl.DataFrame | None = None
     golden: Sequence[Any] = ()
+    ranker: Mapping[str, Any] | None = None
     card: str = ""
 
     @property
@@ -142,6 +146,8 @@ class Bundle:
                 yield f"{folder}/{name}.npy", _npy(array)
         if self.evaluation is not None:
             yield "evaluation.json", json.dumps(self.evaluation, indent=1).encode()
+        if self.ranker is not None:
+            yield "ranker.json", json.dumps(self.ranker, indent=1).encode()
         if self.golden:
             yield "golden.json", json.dumps(self.golden, indent=1).encode()
         if self.rejected is not None and self.rejected.height:
@@ -160,7 +166,7 @@ class Bundle:
         items, users = (manifest.columns.get(name) for name in ("items", "users"))
         catalogue = Catalogue(_read_parquet(path / "catalogue.parquet"), tuple(items or ()))
         evaluation = path / "evaluation.json"
-        rejected, golden = path / "rejected.csv", path / "golden.json"
+        rejected, golden, ranker = (path / name for name in ("rejected.csv", "golden.json", "ranker.json"))
         return cls(
             manifest=manifest,
             catalogue=catalogue,
@@ -180,6 +186,7 @@ class Bundle:
             evaluation=json.loads(evaluation.read_bytes()) if evaluation.exists() else None,
             rejected=pl.read_csv(rejected, infer_schema=False, glob=False) if rejected.exists() else None,
             golden=json.loads(golden.read_bytes()) if golden.exists() else (),
+            ranker=json.loads(ranker.read_bytes()) if ranker.exists() else None,
             card=(path / "card.md").read_text(encoding="utf-8"),
         )
 

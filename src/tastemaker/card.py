@@ -1,5 +1,6 @@
 """The model card: what a person should know before trusting a bundle; `card.md`."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -7,7 +8,9 @@ if TYPE_CHECKING:
     from tastemaker.manifest import Manifest
 
 
-def card(manifest: "Manifest", evaluation: "Report | None", rejected: int) -> str:
+def card(
+    manifest: "Manifest", evaluation: "Report | None", rejected: int, ranker: Mapping[str, Any] | None = None
+) -> str:
     """Markdown: what it is made from, how it was trained, how good it is, what it can't do."""
     data, training = manifest.data, manifest.training
     kind = {
@@ -38,6 +41,11 @@ def card(manifest: "Manifest", evaluation: "Report | None", rejected: int) -> st
         "## Limits",
         "",
         *(f"- {limit}" for limit in _limits(manifest)),
+        *(
+            ["- The ranker has never seen a real impression: it learnt from lists that retrieval found."]
+            if ranker is not None and ranker["kind"] == "found"
+            else []
+        ),
     ]
     return "\n".join(lines) + "\n"
 

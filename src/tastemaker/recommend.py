@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,12 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.errors import TastemakerError, UnknownItemError
 from tastemaker.explain import because, kinship
 from tastemaker.golden import check, golden
-from tastemaker.hits import Hits, joined
+from tastemaker.hits import Bools, Hits, joined
+from tastemaker.rank.ranker import NO_OCCASION, Occasion, Ranker, Wishes
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.asker import Asker, nobody
-from tastemaker.retrieve.candidates import Candidates
-from tastemaker.retrieve.limits import Limit, Limits
+from tastemaker.retrieve.candidates import Candidates, stacked
+from tastemaker.retrieve.limits import Held, Limit, Limits
 from tastemaker.retrieve.nearest import Nearest
 from tastemaker.retrieve.series import Series
 from tastemaker.retrieve.sources import NEAREST, POPULARITY, Sources
@@ -107,8 +108,8 @@ class Recommender:
             after.nearest = self.nearest.after(after.bundle, move)
         if "_finder" in made:
             after._finder = self._finder.after(after.catalogue.titles, move)
-        if "_series" in made:
-            after._series = self._series.after(after.catalogue.titles, move)
+        if "series" in made:
+            after.series = self.series.after(after.catalogue.titles, move)
         if "_upkeep" in made:
             after._upkeep = self._upkeep.after(move)
         return after
@@ -128,9 +129,7 @@ class Recommender:
         k: int = 10,
         *,
         interactions: Interactions | None = None,
-        filter: str | None = None,
-        only: Sequence[str] | None = None,
-        exclude: Sequence[str] = (),
+        **wishes: Unpack[Wishes],
     ) -> Slate:
         """What to show to one person next, known or not.
 
@@ -139,16 +138,14 @@ class Recommender:
             history: item ids, oldest first, instead of what the log knows.
             k: at most so many items, fewer only where the catalogue runs out.
             interactions: replaces the log of the bundle; `tastemaker.data.read_log` makes one of a file.
-            filter: what an item must be, `language == "Korean" and not kids`; `retrieve.predicate` says how.
-            only: ids of the only items to choose from.
-            exclude: ids of items to leave out.
+            wishes: what the list is held to, and when and for what it is wanted; see `Wishes`.
         Raises: TastemakerError when neither or both of user and history are given, or k is below 1;
-            FilterError.
+            FilterError; ObjectiveError.
         """
         k = self._length(k)
         asker = Asker.of(self.bundle, user_id, history, interactions)
-        limit = self.limits.of(filter, only, exclude)
-        found = self._sources.search(asker.log, asker.users, k, limit.rows)[0]
+        limit, occasion = self._heard(wishes)
+        found = self._found(asker.log, asker.users, k, limit.rows, occasion)[0]
         reasons = because(self, asker.log, int(asker.users[0]), found.rows)
         said = [why if NEAREST in names else () for why, names in zip(reasons, found.sources, strict=True)]
         return self._personal(found, asker, said, (*asker.notes, *limit.told(len(found))))
@@ -159,26 +156,24 @@ class Recommender:
         k: int = 10,
         *,
         interactions: Interactions | None = None,
-        filter: str | None = None,
-        only: Sequence[str] | None = None,
-        exclude: Sequence[str] = (),
+        **wishes: Unpack[Wishes],
     ) -> Iterator[Slate]:
         """`recommend` for each of `user_ids`, in blocks and without reasons; the same lists."""
         k = self._length(k)
-        limit = self.limits.of(filter, only, exclude)
+        limit, occasion = self._heard(wishes)
         log = self.bundle.histories if interactions is None else interactions
         stranger: Candidates | None = None
         for at in range(0, len(user_ids), BLOCK):
             block = user_ids[at : at + BLOCK]
             known = [user for user in map(log.user, block) if user is not None]
-            found = iter(self._sources.search(log, np.array(known, np.int32), k, limit.rows))
+            found = iter(self._found(log, np.array(known, np.int32), k, limit.rows, occasion))
             for user_id in block:
                 asker = Asker.of(self.bundle, user_id, None, log)
                 if log.user(user_id) is not None:
                     own = next(found)
                 else:
                     if stranger is None:
-                        stranger = self._sources.search(*nobody(), k, limit.rows)[0]
+                        stranger = self._found(*nobody(), k, limit.rows, occasion)[0]
                     own = stranger
                 yield self._personal(own, asker, (), limit.told(len(own)))
 
@@ -189,20 +184,18 @@ class Recommender:
         n: int | None = None,
         *,
         interactions: Interactions | None = None,
-        filter: str | None = None,
-        only: Sequence[str] | None = None,
-        exclude: Sequence[str] = (),
+        **held: Unpack[Held],
     ) -> Candidates:
-        """What comes into question for one person, and from where: `recommend` shows the first of them.
+        """What comes into question for one person, and from where, before the ranker puts it in order.
 
         Args:
             n: at most so many; None for the recipe's `retrieval.candidates`.
-            user_id, history, interactions, filter, only, exclude: as `recommend` takes them.
+            user_id, history, interactions, held: as `recommend` takes them.
         """
         n = self._length(self.recipe.retrieval.candidates if n is None else n)
         asker = Asker.of(self.bundle, user_id, history, interactions)
-        rows = self.limits.of(filter, only, exclude).rows
-        found = self._sources.search(asker.log, asker.users, n, rows)[0]
+        rows = self.limits.of(**held).rows
+        found = self.sources.search(asker.log, asker.users, n, rows)[0]
         return replace(found, ids=tuple(self.catalogue.id_list(found.rows)))
 
     def ranked(
@@ -211,28 +204,62 @@ class Recommender:
         k: int = 10,
         *,
         interactions: Interactions | None = None,
-        filter: str | None = None,
-        only: Sequence[str] | None = None,
-        exclude: Sequence[str] = (),
+        **wishes: Unpack[Wishes],
     ) -> Hits:
         """The lists of `recommend_many` as catalogue rows and scores, (B, k), for very many at once."""
         k = self._length(k)
-        rows = self.limits.of(filter, only, exclude).rows
+        limit, occasion = self._heard(wishes)
         log = self.bundle.histories if interactions is None else interactions
         users = [log.user(user_id) for user_id in user_ids]
         is_known = np.array([user is not None for user in users], bool)
         hits = Hits(np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32))
         known = np.array([user for user in users if user is not None], np.int32)
-        hits.rows[is_known], hits.scores[is_known] = self._sources.ranked(log, known, k, rows)
+        hits.rows[is_known], hits.scores[is_known] = self._ranked(log, known, k, limit.rows, occasion)
         if not is_known.all():
-            hits.rows[~is_known], hits.scores[~is_known] = self._sources.ranked(*nobody(), k, rows)
+            hits.rows[~is_known], hits.scores[~is_known] = self._ranked(*nobody(), k, limit.rows, occasion)
         return hits
 
     def top(self, history: Interactions, users: Users, k: int) -> Rows:
         """(B, k) int32 ranked rows for `users` of `history`, PAD where the catalogue ran out."""
         steps = range(0, len(users), BLOCK)
-        blocks = [self._sources.ranked(history, users[at : at + BLOCK], k) for at in steps]
+        blocks = [self._ranked(history, users[at : at + BLOCK], k) for at in steps]
         return joined(blocks, k).rows
+
+    def _heard(self, wishes: Wishes) -> tuple[Limit, Occasion]:
+        """What a list is held to, and when and for what it is wanted."""
+        held: Held = {key: wishes[key] for key in Held.__annotations__ if key in wishes}  # type: ignore[literal-required, assignment]
+        return self.limits.of(**held), Occasion.of(wishes, self.ranker)
+
+    def _found(
+        self, log: Interactions, users: Users, k: int, only: Bools | None, occasion: Occasion = NO_OCCASION
+    ) -> list[Candidates]:
+        """The k that each of `users` (B,) of a log is given: what the sources find, as the ranker orders it.
+
+        Of somebody without a history it knows nothing, and the sources' order stands.
+        """
+        if self.ranker is None:
+            return self.sources.search(log, users, k, only)
+        most = min(max(k, self.recipe.retrieval.candidates), self.catalogue.size)
+        lists = self.sources.search(log, users, most, only)
+        return [
+            (self.ranker.ordered(log, int(user), found, occasion) if len(log.of(int(user))) else found).first(
+                k
+            )
+            for user, found in zip(users, lists, strict=True)
+        ]
+
+    def _ranked(
+        self,
+        log: Interactions,
+        users: Users,
+        k: int,
+        only: Bools | None = None,
+        occasion: Occasion = NO_OCCASION,
+    ) -> Hits:
+        """The same as arrays, (B, k)."""
+        if self.ranker is None:
+            return self.sources.ranked(log, users, k, only)
+        return stacked(self._found(log, users, k, only, occasion), k)
 
     def _personal(
         self,
@@ -255,9 +282,7 @@ class Recommender:
         *,
         item_id: str | None = None,
         all_seasons: bool = False,
-        filter: str | None = None,
-        only: Sequence[str] | None = None,
-        exclude: Sequence[str] = (),
+        **held: Unpack[Held],
     ) -> Slate:
         """Items like one item.
 
@@ -267,14 +292,14 @@ class Recommender:
             item_id: instead of a title, exactly as in the file.
             all_seasons: list every season of a series. Otherwise each series stands there once, and the
                 asked item's own not at all.
-            filter, only, exclude: as `recommend` takes them.
+            held: what the list is held to; see `Held`.
         Raises: UnknownItemError when nothing answers to it, AmbiguousTitleError when several do; FilterError.
         """
         k = self._length(k)
         if (title is None) == (item_id is None):
             raise TastemakerError("similar takes a title or an item_id, one of the two.")
         row = self.row(item_id) if item_id is not None else self.find(str(title))
-        return self._similar(row, k, all_seasons, self.limits.of(filter, only, exclude))
+        return self._similar(row, k, all_seasons, self.limits.of(**held))
 
     def similar_many(
         self,
@@ -282,13 +307,11 @@ class Recommender:
         k: int = 10,
         *,
         all_seasons: bool = False,
-        filter: str | None = None,
-        only: Sequence[str] | None = None,
-        exclude: Sequence[str] = (),
+        **held: Unpack[Held],
     ) -> Iterator[tuple[str, Slate]]:
         """`similar` for each id, with the id. Raises UnknownItemError before the first answer."""
         k = self._length(k)
-        limit = self.limits.of(filter, only, exclude)
+        limit = self.limits.of(**held)
         for item_id, row in [(item_id, self.row(item_id)) for item_id in item_ids]:
             yield item_id, self._similar(row, k, all_seasons, limit)
 
@@ -315,11 +338,11 @@ class Recommender:
         if all_seasons:
             hits = search(asked, whole, k, [[row]], limit.rows)
         else:
-            own = np.flatnonzero(self._series.numbers == self._series.numbers[row])
+            own = np.flatnonzero(self.series.numbers == self.series.numbers[row])
             some = search(asked, whole, min(size, 8 * k + 64), [own], limit.rows)
-            hits = self._series.first_of_each(some, k)
+            hits = self.series.first_of_each(some, k)
             if len(hits.rows[0]) < k:
-                hits = self._series.first_of_each(search(asked, whole, size, [own], limit.rows), k)
+                hits = self.series.first_of_each(search(asked, whole, size, [own], limit.rows), k)
         there = hits.rows[0] != PAD
         rows, scores = hits.rows[0][there], hits.scores[0][there]
         sources = [str(self.bundle.manifest.kind)] * len(rows)
@@ -361,8 +384,21 @@ class Recommender:
         return Nearest(self.bundle)
 
     @cached_property
-    def _sources(self) -> Sources:
-        return Sources(self.bundle, self.nearest, self._series)
+    def sources(self) -> Sources:
+        return Sources(self.bundle, self.nearest, self.series)
+
+    @cached_property
+    def retrieval(self) -> "Recommender":
+        """The same without its ranker: what the sources find, in their order."""
+        if self.bundle.ranker is None:
+            return self
+        alone = Recommender(replace(self.bundle, ranker=None))
+        alone.nearest, alone.series, alone.sources = self.nearest, self.series, self.sources
+        return alone
+
+    @cached_property
+    def ranker(self) -> Ranker | None:
+        return None if self.bundle.ranker is None else Ranker(self.bundle, self.nearest, self.series)
 
     @cached_property
     def limits(self) -> Limits:
@@ -376,5 +412,5 @@ class Recommender:
         return TitleFinder(self.catalogue.titles)
 
     @cached_property
-    def _series(self) -> Series:
+    def series(self) -> Series:
         return Series(self.catalogue.titles)

@@ -13,6 +13,7 @@ from tastemaker.errors import TastemakerError
 if TYPE_CHECKING:
     import polars as pl
 
+    from tastemaker.rank.ranker import Wishes
     from tastemaker.recommend import Recommender
     from tastemaker.slate import Slate
 
@@ -31,6 +32,9 @@ def recommend(
     filter: options.Filter = None,
     only_file: options.OnlyFile = None,
     exclude_file: options.ExcludeFile = None,
+    objective: options.Objective = None,
+    now: options.Now = None,
+    device: options.Device = "",
     k: options.Length = 10,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -46,8 +50,9 @@ def recommend(
 
     recommender = Recommender.load(bundle)
     held = options.held(recommender, filter, only_file, exclude_file)
+    wishes: Wishes = {**held, "objective": objective, "now": options.moment(now), "device": device}
     log = None if interactions is None else options.log_for(recommender, interactions)
-    asked = [recommender.bundle.version, "" if log is None else log.fingerprint, f"{k} {held}"]
+    asked = [recommender.bundle.version, "" if log is None else log.fingerprint, f"{k} {wishes}"]
     if users_file is not None:
         known = recommender.bundle.histories if log is None else log
         many = options.ids_of(users_file, lambda id: known.user(id) is not None)
@@ -58,18 +63,18 @@ def recommend(
 
             def answer(block: Sequence[str]) -> pl.DataFrame:
                 return frame_of(
-                    "user_id", block, recommender.ranked(block, k, interactions=log, **held), items
+                    "user_id", block, recommender.ranked(block, k, interactions=log, **wishes), items
                 )
 
             _write(out, many, answer, asked)
             return
         slates: Iterable[tuple[str, Slate]] = zip(
-            many, recommender.recommend_many(many, k, interactions=log, **held), strict=True
+            many, recommender.recommend_many(many, k, interactions=log, **wishes), strict=True
         )
     elif history is not None:
-        slates = [("", recommender.recommend(history=_history(history, recommender), k=k, **held))]
+        slates = [("", recommender.recommend(history=_history(history, recommender), k=k, **wishes))]
     else:
-        slates = [(str(user), recommender.recommend(user_id=user, k=k, interactions=log, **held))]
+        slates = [(str(user), recommender.recommend(user_id=user, k=k, interactions=log, **wishes))]
     if out is not None:
         _write(out, [""], lambda _: _frame(_telling(slates), "user_id"), asked)
     else:

@@ -1,9 +1,10 @@
 """Options that several commands share, and the files that answers are written to."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,13 +13,17 @@ from tastemaker.errors import TastemakerError
 if TYPE_CHECKING:
     from tastemaker.data.interactions import Interactions as InteractionLog
     from tastemaker.recommend import Recommender
+    from tastemaker.retrieve.limits import Held
 
 BundlePath = Annotated[Path, typer.Argument(help="A bundle made by `tastemaker train`.", show_default=False)]
 Items = Annotated[Path | None, typer.Option(help="The catalogue: CSV, Parquet or JSON Lines.")]
 Interactions = Annotated[Path | None, typer.Option(help="The log: who touched what, and when.")]
 Users = Annotated[Path | None, typer.Option(help="What is known of users beside their ids.")]
 Impressions = Annotated[
-    Path | None, typer.Option(help="What users were shown: what they passed over can be a negative.")
+    Path | None,
+    typer.Option(
+        help="What users were shown: a ranker learns from it, and what was passed over can be a negative."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -34,6 +39,20 @@ Filter = Annotated[
     ),
 ]
 OnlyFile = Annotated[Path | None, typer.Option(help="Ids of the only items to choose from, one a line.")]
+Now = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="When it is asked for: a date, a time, or seconds since 1970 [default: the newest event]",
+    ),
+]
+Device = Annotated[str, typer.Option(help="On what it will be shown, as the impressions call it.")]
+Objective = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMULA", help="What to sort by instead of ranking.objective, e.g. 'click^0.5 * watch_time'."
+    ),
+]
 ExcludeFile = Annotated[Path | None, typer.Option(help="Ids of items to leave out, one a line.")]
 
 
@@ -62,15 +81,7 @@ def ids_of(path: Path, is_known: Callable[[str], bool], *, may_be_empty: bool = 
     return ids
 
 
-class Held(TypedDict):
-    """What answers are held to, as `Recommender` takes it."""
-
-    filter: str | None
-    only: Sequence[str] | None
-    exclude: Sequence[str]
-
-
-def held(recommender: "Recommender", filter: str | None, only: Path | None, exclude: Path | None) -> Held:
+def held(recommender: "Recommender", filter: str | None, only: Path | None, exclude: Path | None) -> "Held":
     """What was asked for, with the ids read from their files."""
     known = recommender.catalogue.__contains__
     return {
@@ -78,6 +89,23 @@ def held(recommender: "Recommender", filter: str | None, only: Path | None, excl
         "only": None if only is None else ids_of(only, known, may_be_empty=True),
         "exclude": [] if exclude is None else ids_of(exclude, known, may_be_empty=True),
     }
+
+
+def moment(text: str | None) -> float | None:
+    """Seconds since 1970 of a time as it was typed; without a zone it is UTC."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise TastemakerError(
+            f"--now {text}: that is no time. Give one such as 2024-05-17, 2024-05-17T20:30 or 1715977800."
+        ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def log_for(recommender: "Recommender", path: Path) -> "InteractionLog":

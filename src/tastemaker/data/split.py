@@ -105,13 +105,18 @@ def global_time(log: Interactions, test_share: float) -> Fold:
             "user. Take split.strategy = leave_one_out."
         )
     newest = max(1, round(test_share * log.size))
-    cut = np.sort(log.times)[log.size - newest] if log.size else 0.0
-    before = log.times < cut
-    if not before.any():
+    fold = at_time(log, float(np.sort(log.times)[log.size - newest]) if log.size else 0.0)
+    if not fold.train.size:
         raise DataError(
             f"A global_time split of {log.size} events finds none before its cut: nearly all have the same "
             "time. Lower split.test_share, or take split.strategy = leave_one_out."
         )
+    return fold
+
+
+def at_time(log: Interactions, cut: float) -> Fold:
+    """What came before a moment is known, what came at it or later is to be found."""
+    before = log.times < cut
     return _fold(log, before, before, ~before)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tastemaker.recommend import Recommender
 
 NAME = "tastemaker"
+ALONE = "retrieval alone"
+"""The same lists as retrieval orders them, where a ranker orders them otherwise."""
 MIN_SERIES = 20
 """Items with another season below which a catalogue can't be examined by its series."""
 
@@ -44,11 +46,15 @@ def mark(
     rng = np.random.default_rng(recipe.seed)
     users = asked(fold, knobs.max_users, rng)
     vectors = np.asarray(recommender.nearest.neighbours.vectors)
-    ours = examine(recommender, fold, k, items, name=NAME, users=users, vectors=vectors)
+    models = {NAME: recommender} | ({} if recommender.ranker is None else {ALONE: recommender.retrieval})
+    ours = [
+        examine(model, fold, k, items, name=name, users=users, vectors=vectors)
+        for name, model in models.items()
+    ]
     rivals = all_baselines(recipe.seed) if baselines is None else baselines
     others, skipped = examine_baselines(rivals, fold, k, items, users=users, vectors=vectors)
     return compare(
-        [ours, *others], rng, models=[NAME], split=split, skipped=skipped, resamples=knobs.bootstrap
+        [*ours, *others], rng, models=list(models), split=split, skipped=skipped, resamples=knobs.bootstrap
     )
 
 

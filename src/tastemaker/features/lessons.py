@@ -22,7 +22,8 @@ class Lessons:
     Attributes:
         numbers: (M, F) as `moments.Moments` gives them, NaN where unknown.
         queries: (S, D) query vectors.
-        items: (M, D) vectors of what stood there.
+        vectors: (N, D) of all items.
+        rows: (M,) int32 which of them stood there.
         lists: (M,) int32, rising from 0 to S - 1: which list each belongs to.
         positions: (M,) int32, 1 is the first place; 0 where nobody was shown it at a place.
         labels: (M,) each: what came of it, by head, NaN where unknown; click, completion and like are 0 or 1,
@@ -32,7 +33,8 @@ class Lessons:
 
     numbers: Floats
     queries: Floats
-    items: Floats
+    vectors: Floats
+    rows: npt.NDArray[np.int32]
     lists: npt.NDArray[np.int32]
     positions: npt.NDArray[np.int32]
     labels: Mapping[str, Floats]
@@ -52,14 +54,17 @@ class Lessons:
         """Only the lists in `chosen` (C,), rising, renumbered from 0."""
         new = np.full(self.list_count, -1, np.int32)
         new[chosen] = np.arange(len(chosen), dtype=np.int32)
-        kept = np.flatnonzero(new[self.lists] >= 0)
+        kept = self.where(new[self.lists] >= 0)
+        return replace(kept, queries=self.queries[chosen], lists=new[kept.lists])
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> "Lessons":
+        """The same lists with only the places in `keep` (M,); one of which nothing is left stays, empty."""
         return replace(
             self,
-            numbers=self.numbers[kept],
-            queries=self.queries[chosen],
-            items=self.items[kept],
-            lists=new[self.lists[kept]],
-            positions=self.positions[kept],
-            labels={name: label[kept] for name, label in self.labels.items()},
-            propensities=None if self.propensities is None else self.propensities[kept],
+            numbers=self.numbers[keep],
+            rows=self.rows[keep],
+            lists=self.lists[keep],
+            positions=self.positions[keep],
+            labels={name: label[keep] for name, label in self.labels.items()},
+            propensities=None if self.propensities is None else self.propensities[keep],
         )

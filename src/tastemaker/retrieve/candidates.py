@@ -35,6 +35,36 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def having(self, others: Hits) -> "Candidates":
+        """With one list (1, m) more, of items that aren't among them and that no source brought.
+
+        Where one source brought all, by its scores; of several, whose scores are shares, behind all others.
+        """
+        rows, scores = others.rows[0], others.scores[0]
+        count = len(self.names)
+        if len(set(self.by.tolist())) > 1:
+            scores = np.full(len(rows), self.scores.min(initial=0), np.float32)
+        together = Candidates(
+            np.concatenate([self.rows, rows]),
+            self.scores,
+            self.names,
+            np.concatenate([self.by, np.zeros(len(rows), np.int32)]),
+            np.concatenate([self.said, np.full((len(rows), count), np.nan, np.float32)]),
+        )
+        return together.sorted_by(np.concatenate([self.scores, scores]))
+
+    def sorted_by(self, scores: Floats) -> "Candidates":
+        """The same with other scores (n,), highest first; ties stay as they stand."""
+        order = np.argsort(-scores, kind="stable")
+        ids = tuple(self.ids[place] for place in order) if self.ids else ()
+        return Candidates(self.rows[order], scores[order], self.names, self.by[order], self.said[order], ids)
+
+    def first(self, k: int) -> "Candidates":
+        """The k that stand first."""
+        return Candidates(
+            self.rows[:k], self.scores[:k], self.names, self.by[:k], self.said[:k], self.ids[:k]
+        )
+
     @property
     def sources(self) -> tuple[tuple[str, ...], ...]:
         """(n,) names of all that brought an item, first the one whose quota it took."""
@@ -44,6 +74,14 @@ class Candidates:
             (self.names[by], *(self.names[other] for other in np.flatnonzero(found) if other != by))
             for by, found in zip(self.by, ~np.isnan(self.said), strict=True)
         )
+
+
+def stacked(lists: Sequence[Candidates], k: int) -> Hits:
+    """Rows and scores of B lists, (B, k): PAD and -inf where one is shorter."""
+    hits = Hits(np.full((len(lists), k), PAD, np.int32), np.full((len(lists), k), -np.inf, np.float32))
+    for place, own in enumerate(lists):
+        hits.rows[place, : len(own)], hits.scores[place, : len(own)] = own.rows, own.scores
+    return hits
 
 
 def merged(names: tuple[str, ...], shares: Sequence[float], lists: Sequence[Hits], k: int) -> Candidates:

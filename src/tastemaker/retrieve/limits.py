@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
@@ -31,6 +32,19 @@ class Limit:
         if found or self.rows is None or not self.rows.any():
             return self.notes
         return (*self.notes, f"{int(self.rows.sum()):,} pass the filter, and nothing new is among them")
+
+
+class Held(TypedDict, total=False):
+    """What lists are held to, as keywords.
+
+    filter: what an item must be, `language == "Korean" and not kids`; `retrieve.predicate` says how.
+    only: ids of the only items to choose from.
+    exclude: ids of items to leave out.
+    """
+
+    filter: str | None
+    only: Sequence[str] | None
+    exclude: Sequence[str]
 
 
 class Limits:

@@ -18,9 +18,9 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.features.encode import Encoder
 from tastemaker.features.fields import fields_of
 from tastemaker.hits import Bools, Hits
-from tastemaker.recipe import Recipe
+from tastemaker.recipe import Recipe, SourcesRecipe
 from tastemaker.retrieve import standing
-from tastemaker.retrieve.candidates import Candidates, merged
+from tastemaker.retrieve.candidates import Candidates, merged, stacked
 from tastemaker.retrieve.liked import Alike, LikeTheLiked
 from tastemaker.retrieve.nearest import Nearest
 from tastemaker.retrieve.series import Series
@@ -29,6 +29,9 @@ Users = npt.NDArray[np.int32]
 
 NEAREST, POPULARITY = "nearest", "popularity"
 """The last two resorts: what the model says of somebody with a history, and what is popular."""
+
+NAMES = (*SourcesRecipe.model_fields, POPULARITY)
+"""Of all sources."""
 
 
 class Source(Protocol):
@@ -78,20 +81,11 @@ class Sources:
 
     def ranked(self, log: Interactions, users: Users, k: int, only: Bools | None = None) -> Hits:
         """The same rows and scores, (B, k), but not where they came from; one source takes no merging."""
-        first = next(iter(self.shares))
         if len(self.shares) > 1:
-            hits, short = (
-                Hits(np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32)),
-                users,
-            )
-            places = np.arange(len(users))
-        else:
-            hits = self._ask(first, log, users, k, only)
-            places = np.flatnonzero((hits.rows == PAD).any(1))
-            short = users[places]
-        for place, own in zip(places, self.search(log, short, k, only), strict=True):
-            hits.rows[place], hits.scores[place] = PAD, -np.inf
-            hits.rows[place, : len(own)], hits.scores[place, : len(own)] = own.rows, own.scores
+            return stacked(self.search(log, users, k, only), k)
+        hits = self._ask(next(iter(self.shares)), log, users, k, only)
+        short = np.flatnonzero((hits.rows == PAD).any(1))
+        hits.rows[short], hits.scores[short] = stacked(self.search(log, users[short], k, only), k)
         return hits
 
     def _ask(self, name: str, log: Interactions, users: Users, k: int, only: Bools | None) -> Hits:

@@ -26,6 +26,7 @@ from tastemaker.training.fitted import Fitted
 from tastemaker.training.pairing import Kind, Pairing
 from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
+from tastemaker.training.ranking import Ranking, lists_to_come, ordered, with_ranking
 from tastemaker.training.settings import in_order
 from tastemaker.training.warm import News, Older
 
@@ -61,12 +62,14 @@ def of_histories(
         "examples": final.examples,
         "seconds": round(time.perf_counter() - started, 1),
         "pairs": "none" if tried.pairing is None else tried.pairing.note,
+        "order": tried.order,
         "exam": tried.why,
     }
     if older is not None:
         training["warm_start"] = older.note(data.items, log)
+    parts = fitted.parts(final, tried.pairing, tried.newcomers)
     return replace(
-        fitted.parts(final, tried.pairing, tried.newcomers),
+        parts if tried.ranking is None else with_ranking(parts, tried.ranking),
         evaluation=tried.evaluation,
         training=training,
     )
@@ -84,6 +87,8 @@ class Attempt:
         why: how the exam was chosen.
         seconds: spent on it, the exam included.
         recommender: who sat the exam; None where nobody could be asked.
+        ranking: the second network; None where none is used.
+        order: what orders the lists and why, in words.
     """
 
     evaluation: ExamReport | None
@@ -93,6 +98,8 @@ class Attempt:
     why: str
     seconds: float
     recommender: Recommender | None = None
+    ranking: Ranking | None = None
+    order: str = "retrieval alone"
 
 
 def attempt(
@@ -109,7 +116,12 @@ def attempt(
         exam, why = choose(log, recipe.split, recipe.seed)
     else:
         exam, why = older.exam(log, data.items, recipe)
-    validation = _validation(exam, log, recipe, None if older is None else older.news(data.items))
+    news = None if older is None else older.news(data.items)
+    validation = lists_to_come(exam.train, data.impressions, recipe)
+    if validation is None:
+        validation = _validation(exam, log, recipe, news)
+    elif news is not None:
+        validation = validation._replace(targets=validation.targets.where(news(validation.targets)))
     strict = Fold(validation.train, exam.history, exam.targets)
     tried = attempt_on(data, log, validation, strict, why, recipe, report, trail, older=older)
     return replace(tried, seconds=time.perf_counter() - started)
@@ -142,14 +154,19 @@ def attempt_on(
     if question is None:
         return Attempt(None, None, None, Newcomers(), why, 0.0)
     trial = _trial(data, log, question, recipe, report, trail, older=older)
-    recommender = Recommender(bundle(data, recipe, trial.parts, histories=strict.train))
+    found = Recommender(bundle(data, recipe, trial.parts, histories=strict.train))
+    ranking, order = ordered(found, validation, strict, data.impressions, report)
+    parts = trial.parts if ranking is None else with_ranking(trial.parts, ranking)
+    recommender = Recommender(bundle(data, recipe, parts, histories=strict.train))
     evaluation: ExamReport | None = None
     if len(asked(strict)):
         report(Progress("exam", 0, 1))
         evaluation = mark(recommender, strict, why, baselines=baselines)
         report(Progress("exam", 1, 1))
     seconds = time.perf_counter() - started
-    return Attempt(evaluation, trial.epochs, trial.pairing, trial.newcomers, why, seconds, recommender)
+    return Attempt(
+        evaluation, trial.epochs, trial.pairing, trial.newcomers, why, seconds, recommender, ranking, order
+    )
 
 
 Watch = Callable[[float], None]

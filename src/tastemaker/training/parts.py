@@ -39,6 +39,7 @@ class Parts:
     pairs: Pairs | None = None
     pair_weight: float = 0.0
     spread: float | None = None
+    ranker: dict[str, Any] | None = None
     evaluation: ExamReport | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
@@ -84,7 +85,8 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         pairs=parts.pairs,
         evaluation=None if parts.evaluation is None else parts.evaluation.as_json(),
         rejected=data.report.rejected,
-        card=card(manifest, parts.evaluation, data.report.rejected.height),
+        ranker=parts.ranker,
+        card=card(manifest, parts.evaluation, data.report.rejected.height, parts.ranker),
     )
 
 

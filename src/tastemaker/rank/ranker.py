@@ -1,0 +1,264 @@
+"""Puts candidates in order: the second network, as a bundle keeps it, run without TensorFlow.
+
+Takes one person's candidates, gives them sorted. What the network sees is computed here as it was for its
+lessons, a request at a time, so that the two can't differ by a bit.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tastemaker.bundle import Bundle
+from tastemaker.data.interactions import Interactions
+from tastemaker.errors import BundleError, ObjectiveError
+from tastemaker.features.lessons import Head
+from tastemaker.features.moments import Found, Moment, Moments
+from tastemaker.features.scaling import Scaling
+from tastemaker.rank.calibration import Calibration
+from tastemaker.rank.objective import Objective
+from tastemaker.recipe import Recipe
+from tastemaker.retrieve.candidates import Candidates
+from tastemaker.retrieve.limits import Held
+from tastemaker.retrieve.nearest import Nearest
+from tastemaker.retrieve.series import Series
+from tastemaker.retrieve.sources import NAMES
+from tastemaker.retrieve.tower import Tower
+
+Floats = npt.NDArray[np.float32]
+
+CHANCES = ("click", "completion", "like")
+"""Heads that give a chance."""
+FURTHEST = 80.0
+"""Of an exponent: e to it is still a float32."""
+
+
+class RankerNote(BaseModel):
+    """What a bundle says of its ranker; `ranker.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["shown", "found"]
+    """shown: learnt from lists that people were shown. found: from lists that retrieval found, and what
+    people chose later; it has never seen a real impression"""
+    heads: tuple[Head, ...]
+    features: tuple[str, ...]
+    devices: tuple[str, ...] = ()
+    objective: str
+    scaling: dict[str, list[float]]
+    calibrations: dict[str, dict[str, list[float]]] = {}
+    """by head"""
+
+
+class Sheet(NamedTuple):
+    """What the network sees of one request.
+
+    numbers: (n, F) as `Moments` gives them.
+    query: (D,)
+    items: (n, D)
+    """
+
+    numbers: Floats
+    query: Floats
+    items: Floats
+
+
+class Wishes(Held, total=False):
+    """What a list is held to, and when and for what it is wanted, as keywords; see `Held` for the first.
+
+    now: when it is asked for, seconds since 1970 or a datetime; left out, the moment after the person's
+        newest event, or after the newest of all where theirs have no times. What is popular, new and so on
+        is taken as of then.
+    device: on what it will be shown, as impressions call it.
+    objective: what it is sorted by, instead of the recipe's `ranking.objective`: `click^0.5 * watch_time`.
+    """
+
+    now: float | datetime | None
+    device: str
+    objective: str | None
+
+
+class Occasion(NamedTuple):
+    """When, on what and for what a list is wanted.
+
+    now: seconds since 1970; None for the moment after the person's newest event.
+    objective: None for the bundle's own.
+    """
+
+    now: float | None = None
+    device: str = ""
+    objective: Objective | None = None
+
+    @classmethod
+    def of(cls, wishes: Wishes, ranker: "Ranker | None") -> "Occasion":
+        """Raises: ObjectiveError where the objective is no formula, or of something that isn't foretold."""
+        now, text = wishes.get("now"), wishes.get("objective")
+        if isinstance(now, datetime):
+            now = (now if now.tzinfo else now.replace(tzinfo=UTC)).timestamp()
+        if text is None:
+            return cls(now, wishes.get("device", ""))
+        if ranker is None:
+            raise ObjectiveError(
+                "This bundle has no ranker, so nothing is foretold that an objective could weigh: leave it "
+                "out, or train with ranking.use=always."
+            )
+        return cls(now, wishes.get("device", ""), Objective.parse(text, ranker.note.heads))
+
+
+NO_OCCASION = Occasion()
+
+
+class View:
+    """What a ranker sees, computed from one bundle; many threads may ask at once.
+
+    Args:
+        rotation: (D, D) turns this bundle's vectors into those that the network has learnt from.
+        devices: that it tells apart.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        nearest: Nearest,
+        series: Series,
+        devices: tuple[str, ...] = (),
+        rotation: Floats | None = None,
+    ) -> None:
+        self._bundle, self._nearest, self._rotation = bundle, nearest, rotation
+        self.vectors = _turned(seen_vectors(bundle.arrays["item_vectors"]), rotation)
+        ranking = Recipe.of(bundle.manifest.recipe).ranking
+        self.moments = Moments(
+            bundle.catalogue,
+            series.numbers,
+            self.vectors,
+            bundle.histories,
+            half_lives_days=ranking.half_lives_days,
+            sources=NAMES,
+            devices=devices,
+        )
+
+    def sheet(
+        self,
+        log: Interactions,
+        user: int,
+        found: Candidates,
+        occasion: Occasion = NO_OCCASION,
+    ) -> Sheet:
+        """Of `found` (n,) for somebody of a log."""
+        own = slice(log.offsets[user], log.offsets[user + 1])
+        rows, times = log.rows[own], log.times[own]
+        now = self._moment(times if log.is_clock else times[:0], occasion.now)
+        if log.is_clock and not np.isnan(now):
+            rows, times = rows[times < now], times[times < now]
+        window = self._nearest.window(log, np.array([user], np.int32))
+        query = self._nearest.query_vectors(window, [log.user_ids[user]])[0, :-1]
+        turned = _turned(_unit(query[None]), self._rotation)[0]
+        items = self.vectors[found.rows]
+        is_from = ~np.isnan(found.said)
+        by_source = {name: is_from[:, place] for place, name in enumerate(found.names)}
+        moment = Moment(rows, times, now, occasion.device)
+        numbers = self.moments.of(moment, Found(found.rows, found.scores, by_source), turned, items)
+        return Sheet(numbers, turned, items)
+
+    def _moment(self, times: npt.NDArray[np.float64], now: float | None) -> float:
+        """When it is, for somebody whose events have `times` (n,); NaN where nobody can tell."""
+        log = self._bundle.histories
+        if not log.is_clock or not log.size:
+            return np.nan
+        if now is not None:
+            return now
+        return float(np.nextafter(times[-1] if len(times) else self._newest, np.inf))
+
+    @cached_property
+    def _newest(self) -> float:
+        return float(self._bundle.histories.times.max())
+
+
+class Ranker:
+    """The second network of one bundle; many threads may ask at once.
+
+    Raises: BundleError when what the bundle says of it can't be read.
+    """
+
+    def __init__(self, bundle: Bundle, nearest: Nearest, series: Series) -> None:
+        try:
+            self.note = RankerNote.model_validate(bundle.ranker)
+            self._scaling = Scaling.from_json(self.note.scaling)
+            self._calibrations = {
+                head: Calibration.from_json(values) for head, values in self.note.calibrations.items()
+            }
+        except (ValidationError, ValueError, KeyError) as error:
+            raise BundleError(f"ranker.json is damaged: {str(error).splitlines()[0]}") from None
+        self._tower = Tower(bundle.towers["ranker"])
+        self._made_of = bundle, nearest, series
+        self.objective = Objective.parse(self.note.objective, self.note.heads)
+
+    @cached_property
+    def view(self) -> View:
+        """Made when first asked for: a catalogue's columns are read for it."""
+        bundle, nearest, series = self._made_of
+        rotation = bundle.arrays.get("ranker/rotation")
+        return View(
+            bundle, nearest, series, self.note.devices, None if rotation is None else np.asarray(rotation)
+        )
+
+    def ordered(
+        self,
+        log: Interactions,
+        user: int,
+        found: Candidates,
+        occasion: Occasion = NO_OCCASION,
+    ) -> Candidates:
+        """The same candidates, best first by the objective; ties as retrieval had them.
+
+        Args:
+            log, user: somebody with a history.
+        """
+        heads = self.heads(self.view.sheet(log, user, found, occasion))
+        return found.sorted_by((occasion.objective or self.objective)(heads))
+
+    def heads(self, sheet: Sheet) -> dict[str, Floats]:
+        """(n,) each: what is foretold of every candidate, chances calibrated."""
+        raw = self._tower(
+            numbers=self._scaling(sheet.numbers),
+            query=np.broadcast_to(sheet.query, sheet.items.shape),
+            item=sheet.items,
+        )
+        return told(self.note.heads, raw, self._calibrations)
+
+
+def told(heads: tuple[Head, ...], raw: Floats, calibrations: Mapping[str, Calibration]) -> dict[str, Floats]:
+    """(n,) each: what the network's outputs (n, H) mean. Chances; seconds of watching, `watch_time` of
+    whoever is shown it, `dwell` of whoever chooses it."""
+    meant: dict[str, Floats] = {}
+    for place, head in enumerate(heads):
+        output = raw[:, place].astype(np.float64)
+        if head in calibrations:
+            value = calibrations[head](output)
+        elif head in CHANCES:
+            value = 1 / (1 + np.exp(np.clip(-output, -FURTHEST, FURTHEST)))
+        elif head == "watch_time":
+            value = np.exp(np.clip(output, -FURTHEST, FURTHEST))
+        else:
+            value = np.expm1(np.clip(output, 0, FURTHEST))
+        meant[head] = np.asarray(value, np.float32)
+    return meant
+
+
+def seen_vectors(item_vectors: npt.NDArray[Any]) -> Floats:
+    """(N, D) of length 1, of (N, D + 1) whose last number is an item's own bias, that every query meets with
+    a 1: popularity is told to the ranker otherwise."""
+    return _unit(np.asarray(item_vectors[:, :-1], np.float32))
+
+
+def _unit(vectors: Floats) -> Floats:
+    lengths = np.sqrt((vectors * vectors).sum(-1, keepdims=True))
+    return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)
+
+
+def _turned(vectors: Floats, rotation: Floats | None) -> Floats:
+    return vectors if rotation is None else np.asarray(vectors @ rotation, np.float32)

@@ -1,0 +1,258 @@
+"""Learns the second network from lists, and says whether its order is better than retrieval's.
+
+Lists are ordered by a network that hasn't learnt from them; how good those orders are decides whether a
+ranker is used at all, and what came of their places mends its chances. What is kept has learnt from all.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.data.impressions import Impressions
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.split import Fold, at_time
+from tastemaker.evaluation.exam import asked
+from tastemaker.evaluation.intervals import Interval, mean_interval
+from tastemaker.evaluation.lists import ndcg_of_lists
+from tastemaker.features.lessons import Lessons
+from tastemaker.progress import Progress, Report
+from tastemaker.rank.calibration import fit_calibration
+from tastemaker.rank.objective import Objective
+from tastemaker.rank.ranker import CHANCES, RankerNote, View, seen_vectors, told
+from tastemaker.recipe import Recipe
+from tastemaker.recommend import Recommender
+from tastemaker.training.asking import of_found, of_shown
+from tastemaker.training.parts import Parts
+
+Floats = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.int64]
+Kind = Literal["shown", "found"]
+
+ENOUGH = 200
+"""Lists in which something was chosen, below which no order can be told from another."""
+FOLDS = 4
+"""Parts of the lists found, each ordered by a network that has learnt from the others."""
+NEWEST = 0.2
+"""Share of the lists shown, the newest, that are ordered by a network that has learnt from those before."""
+SHOWN_LATE = 0.3
+"""Share of what was shown, the newest, that an order is learnt from; retrieval learns from what came before."""
+TOP, OTHERS = 50, 50
+"""Rivals of what was chosen in a list of hundreds: the first of them, and some of the others."""
+MOST = 5000
+"""Lists found, at most."""
+K = 10
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A second network, and how good it is.
+
+    Attributes:
+        note: what a bundle says of it.
+        tower, original: LiteRT and Keras.
+        vectors: (N, D) of the items as it saw them; those of another training lie turned.
+        gain: NDCG@10 of its order on lists that it hadn't learnt from, less that of retrieval's order.
+        lists: how many those were.
+    """
+
+    note: RankerNote
+    tower: bytes
+    original: bytes
+    vectors: Floats
+    gain: Interval
+    lists: int
+
+    @property
+    def is_better(self) -> bool:
+        """The whole interval lies above 0."""
+        return self.gain.low > 0
+
+    def turn(self, vectors: Floats) -> Floats:
+        """(D, D) the rotation after which the `vectors` (N, D) of another training lie most like those it
+        knows: two trainings find the same likenesses, each in a direction of its own.
+
+        The nearest of all rotations, by Schönemann (Psychometrika, 1966).
+        """
+        left, _, right = np.linalg.svd(vectors.T @ self.vectors)
+        return np.asarray(left @ right, np.float32)
+
+
+def lists_to_come(train: Interactions, shown: Impressions | None, recipe: Recipe) -> Fold | None:
+    """A cut in time after which enough lists were shown to learn an order from: what retrieval has learnt of
+    their clicks it would only remember. None where there are too few, or no clock tells.
+    """
+    if shown is None or recipe.ranking.use == "never" or not (shown.shown.is_clock and train.is_clock):
+        return None
+    log = shown.shown
+    known = log.times <= train.times.max(initial=-np.inf)
+    if not known.any():
+        return None
+    cut = float(np.quantile(log.times[known], 1 - SHOWN_LATE))
+    late = known & (log.times >= cut) & (log.weights > 0)
+    fold = at_time(train, cut)
+    enough = min(len(np.unique(shown.lists[late])), len(asked(fold))) >= ENOUGH
+    return fold if enough and fold.train.size else None
+
+
+def ordered(
+    recommender: Recommender, fold: Fold, strict: Fold, shown: Impressions | None, report: Report
+) -> tuple[Ranking | None, str]:
+    """The second network, where it is to be used, and a sentence on why or why not.
+
+    Args:
+        recommender: that has learnt from the train of both folds, in retrieval's own order.
+        fold: what it was chosen by, and an order is learnt from.
+        strict: the exam to come, of which nothing may be known.
+        shown: what people were shown; lists of it are learnt from where there are enough between the two.
+    """
+    recipe = recommender.recipe
+    if recipe.ranking.use == "never" or recipe.preset != "default":
+        return None, "retrieval's, as the recipe has it"
+    view = View(recommender.bundle, recommender.nearest, recommender.series, _devices(shown))
+    ranking = None
+    if shown is not None and (between := _between(shown, fold, strict)) is not None:
+        lessons = of_shown(recommender, view, strict.history, between, report)
+        ranking = learn_order(lessons, view, "shown", None, recipe, report)
+    if ranking is None:
+        users = asked(fold, MOST, np.random.default_rng(recipe.seed))
+        lessons = of_found(recommender, view, fold, users, report)
+        relevant = np.diff(fold.targets.offsets)[users]
+        ranking = learn_order(lessons, view, "found", relevant, recipe, report)
+    if ranking is None:
+        return None, f"retrieval's: fewer than {ENOUGH} lists hold anything that was chosen"
+    told = f"NDCG@{K} {_signed(ranking.gain)} to retrieval's on {ranking.lists:,} lists"
+    what = {"shown": "that people were shown", "found": "that retrieval found"}[ranking.note.kind]
+    if ranking.is_better or recipe.ranking.use == "always":
+        return ranking, f"a ranker's, learnt from lists {what}: {told}"
+    return None, f"retrieval's: a ranker, learnt from lists {what}, isn't shown to be better: {told}"
+
+
+def with_ranking(parts: Parts, ranking: Ranking) -> Parts:
+    """The parts of a model with the second network, which is to see vectors turned as those it has learnt."""
+    return replace(
+        parts,
+        arrays=parts.arrays | {"ranker/rotation": ranking.turn(seen_vectors(parts.arrays["item_vectors"]))},
+        towers={**parts.towers, "ranker": ranking.tower},
+        originals={**parts.originals, "ranker": ranking.original},
+        ranker=ranking.note.model_dump(mode="json"),
+    )
+
+
+def learn_order(
+    lessons: Lessons, view: View, kind: Kind, relevant: Counts | None, recipe: Recipe, report: Report
+) -> Ranking | None:
+    """A network that has learnt from all lists; None where too few hold anything that was chosen.
+
+    Args:
+        lessons: S lists, those found in the order of retrieval, those shown oldest first.
+        view: that saw them.
+        relevant: (S,) how much there was to be found for each; None for what stands in it.
+    """
+    from tastemaker.model.ranking import fit_ranker
+
+    chosen = np.bincount(lessons.lists, lessons.labels["click"] > 0, minlength=lessons.list_count) > 0
+    if chosen.sum() < ENOUGH:
+        return None
+    rng = np.random.default_rng(recipe.seed)
+    # Lists that retrieval found without the answer teach a contest nothing; lists shown, that nobody chose.
+    useful = np.flatnonzero(chosen) if kind == "found" else np.arange(lessons.list_count)
+    taught = _with_rivals(lessons, rng) if kind == "found" else lessons
+    parts = _parts(lessons.list_count, kind, rng)
+    held, outputs, epochs = [], [], []
+    for number, part in enumerate(parts):
+        report(Progress("order, on trial", number, len(parts)))
+        inside, outside = np.intersect1d(useful, part), np.setdiff1d(useful, part)
+        tried = fit_ranker(
+            taught.of_lists(outside), taught.of_lists(inside), recipe.ranking, recipe.seed, kind=kind
+        )
+        epochs.append(tried.epochs)
+        held.append(lessons.of_lists(part))
+        outputs.append(tried.raw(held[-1]))
+    report(Progress("order, on trial", len(parts), len(parts)))
+    final = fit_ranker(
+        taught.of_lists(useful),
+        None,
+        recipe.ranking.model_copy(update={"epochs": max(1, round(float(np.mean(epochs))))}),
+        recipe.seed,
+        report,
+        kind=kind,
+    )
+    calibrations = {
+        head: fit_calibration(
+            recipe.ranking.calibration,
+            np.concatenate([output[:, place] for output in outputs]),
+            np.concatenate([each.labels[head] for each in held]),
+        )
+        for place, head in enumerate(final.heads)
+        if head in CHANCES and recipe.ranking.calibration != "none"
+    }
+    objective = Objective.parse(recipe.ranking.objective, final.heads)
+    score = view.moments.names.index("score")
+    gains = []
+    for part, each, output in zip(parts, held, outputs, strict=True):
+        due = None if relevant is None else relevant[part]
+        ours = objective(told(final.heads, output, calibrations))
+        gains.append(_ndcg(each, ours, due) - _ndcg(each, each.numbers[:, score], due))
+    gain = mean_interval(np.concatenate(gains), rng, recipe.evaluation.bootstrap)
+    note = RankerNote(
+        kind=kind,
+        heads=final.heads,
+        features=view.moments.names,
+        devices=view.moments.devices,
+        objective=recipe.ranking.objective,
+        scaling=final.scaling.as_json(),
+        calibrations={head: calibration.as_json() for head, calibration in calibrations.items()},
+    )
+    count = sum(len(part) for part in parts)
+    return Ranking(note, final.tower, final.original, view.vectors, gain, count)
+
+
+def _parts(lists: int, kind: Kind, rng: np.random.Generator) -> list[Counts]:
+    """Of S lists, parts to be ordered by a network that has learnt from the rest, or from those before."""
+    if kind == "shown":
+        return [np.arange(lists - max(1, round(NEWEST * lists)), lists)]
+    return [np.sort(part) for part in np.array_split(rng.permutation(lists), FOLDS)]
+
+
+def _with_rivals(lessons: Lessons, rng: np.random.Generator) -> Lessons:
+    """Of each list what was chosen, the first rivals by retrieval, and some of the others."""
+    starts = np.searchsorted(lessons.lists, np.arange(lessons.list_count))
+    places = np.arange(lessons.size) - starts[lessons.lists]
+    lengths = np.bincount(lessons.lists, minlength=lessons.list_count)[lessons.lists]
+    drawn = rng.random(lessons.size) * np.maximum(lengths - TOP, 1) < OTHERS
+    return lessons.where((places < TOP) | drawn | (lessons.labels["click"] > 0))
+
+
+def _ndcg(lessons: Lessons, scores: Floats, relevant: Counts | None) -> npt.NDArray[np.float64]:
+    """(S,) of lists ordered by `scores` (M,); a click at a place that is seldom looked at counts for more."""
+    gains = lessons.labels["click"]
+    if lessons.propensities is not None:
+        gains = gains / lessons.propensities
+    return ndcg_of_lists(lessons.lists, scores, gains, K, relevant)
+
+
+def _between(shown: Impressions, fold: Fold, strict: Fold) -> Impressions | None:
+    """What was shown after all that retrieval learnt from, and before all that the exam asks for; None where
+    either can't be told.
+    """
+    if not (shown.shown.is_clock and fold.train.is_clock and fold.train.is_ordered):
+        return None
+    learnt = float(fold.train.times.max(initial=-np.inf))
+    log, targets = shown.shown, strict.targets
+    first = np.full(targets.user_count, np.inf)
+    np.minimum.at(first, targets.users, targets.times)
+    places = [targets.user(name) for name in log.user_ids]
+    ends = np.array([np.inf if place is None else first[place] for place in places])[log.users]
+    newest = float(strict.history.times.max(initial=-np.inf))
+    keep = (log.times > learnt) & (log.times < ends) & (log.times <= newest)
+    return shown.where(keep) if keep.any() else None
+
+
+def _devices(shown: Impressions | None) -> tuple[str, ...]:
+    return () if shown is None else tuple(name for name in shown.devices.names if name)
+
+
+def _signed(gain: Interval) -> str:
+    return f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
