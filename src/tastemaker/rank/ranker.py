@@ -129,13 +129,14 @@ class View:
         rotation: Floats | None = None,
     ) -> None:
         self._bundle, self._nearest, self._rotation = bundle, nearest, rotation
+        self.devices = devices
         self.vectors = _turned(seen_vectors(bundle.arrays["item_vectors"]), rotation)
         ranking = Recipe.of(bundle.manifest.recipe).ranking
         self.moments = Moments(
             bundle.catalogue,
-            series.numbers,
-            self.vectors,
             bundle.histories,
+            series=series.numbers,
+            vectors=self.vectors,
             half_lives_days=ranking.half_lives_days,
             sources=NAMES,
             devices=devices,

@@ -189,7 +189,7 @@ def learn_order(
         if head in CHANCES and recipe.ranking.calibration != "none"
     }
     objective = Objective.parse(recipe.ranking.objective, final.heads)
-    score = view.moments.names.index("score")
+    score = view.moments.names.index("retrieval_score")
     gains = []
     for part, each, output in zip(parts, held, outputs, strict=True):
         due = None if relevant is None else relevant[part]
@@ -200,7 +200,7 @@ def learn_order(
         kind=kind,
         heads=final.heads,
         features=view.moments.names,
-        devices=view.moments.devices,
+        devices=view.devices,
         objective=recipe.ranking.objective,
         scaling=final.scaling.as_json(),
         calibrations={head: calibration.as_json() for head, calibration in calibrations.items()},
