@@ -119,7 +119,7 @@ def attempt(
     news = None if older is None else older.news(data.items)
     validation = lists_to_come(exam.train, data.impressions, recipe)
     if validation is None:
-        validation = _validation(exam, log, recipe, news)
+        validation = validation_of(exam, log, recipe, news)
     elif news is not None:
         validation = validation._replace(targets=validation.targets.where(news(validation.targets)))
     strict = Fold(validation.train, exam.history, exam.targets)
@@ -188,11 +188,11 @@ class Choice:
     pairs: str
 
 
-def on_validation(
+def onvalidation_of(
     data: Dataset, log: Interactions, recipe: Recipe, report: Report, watch: Watch
 ) -> Choice | None:
     """What `attempt` chooses, and how good it is; no exam is held. None where nobody can be asked."""
-    question = _question(_validation(choose(log, recipe.split, recipe.seed)[0], log, recipe), recipe)
+    question = _question(validation_of(choose(log, recipe.split, recipe.seed)[0], log, recipe), recipe)
     if question is None:
         return None
     trial = _trial(data, log, question, recipe, report, NO_TRAIL, watch)
@@ -230,7 +230,7 @@ def _question(validation: Fold, recipe: Recipe) -> _Question | None:
     return _Question(validation, users)
 
 
-def _validation(exam: Fold, log: Interactions, recipe: Recipe, news: News | None = None) -> Fold:
+def validation_of(exam: Fold, log: Interactions, recipe: Recipe, news: News | None = None) -> Fold:
     """Of the kind that is learnt, the next event or any; and nothing of the exam.
 
     Args:

@@ -158,8 +158,8 @@ def learn_order(
     rng = np.random.default_rng(recipe.seed)
     # Lists that retrieval found without the answer teach a contest nothing; lists shown, that nobody chose.
     useful = np.flatnonzero(chosen) if kind == "found" else np.arange(lessons.list_count)
-    taught = _with_rivals(lessons, rng) if kind == "found" else lessons
-    parts = _parts(lessons.list_count, kind, rng)
+    taught = with_rivals(lessons, rng) if kind == "found" else lessons
+    parts = parts_of(lessons.list_count, kind, rng)
     held, outputs, epochs = [], [], []
     for number, part in enumerate(parts):
         report(Progress("order, on trial", number, len(parts)))
@@ -209,14 +209,14 @@ def learn_order(
     return Ranking(note, final.tower, final.original, view.vectors, gain, count)
 
 
-def _parts(lists: int, kind: Kind, rng: np.random.Generator) -> list[Counts]:
+def parts_of(lists: int, kind: Kind, rng: np.random.Generator) -> list[Counts]:
     """Of S lists, parts to be ordered by a network that has learnt from the rest, or from those before."""
     if kind == "shown":
         return [np.arange(lists - max(1, round(NEWEST * lists)), lists)]
     return [np.sort(part) for part in np.array_split(rng.permutation(lists), FOLDS)]
 
 
-def _with_rivals(lessons: Lessons, rng: np.random.Generator) -> Lessons:
+def with_rivals(lessons: Lessons, rng: np.random.Generator) -> Lessons:
     """Of each list what was chosen, the first rivals by retrieval, and some of the others."""
     starts = np.searchsorted(lessons.lists, np.arange(lessons.list_count))
     places = np.arange(lessons.size) - starts[lessons.lists]
