@@ -15,7 +15,7 @@ YEAR_DAYS = 365.2425
 
 
 def released_days(catalogue: Catalogue) -> npt.NDArray[np.float64] | None:
-    """(N,) days since 1970 on which each item came out, NaN where unknown; None where a catalogue doesn't tell.
+    """(N,) days since 1970 on which each item came out, NaN where unknown; None if a catalogue doesn't tell.
 
     By the first date column, else by a column of years, else by the years of titles where most titles have
     one. A year is its beginning, to within a day.
