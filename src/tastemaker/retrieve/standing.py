@@ -4,19 +4,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.bundle import Bundle
-from tastemaker.data.catalogue import PAD, Catalogue
+from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.names import plain_name
-from tastemaker.data.titles import title_year
+from tastemaker.data.released import released_days
 from tastemaker.hits import Bools, Hits
-from tastemaker.recipe import Role
 
 Users = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float64]
 
 DAY_S = 86_400.0
-YEARS = ("year", "release_year", "released", "start_year", "publication_year", "year_of_publication")
-"""What a number column is called that says when an item came out."""
 
 
 class Standing:
@@ -74,30 +70,16 @@ def trending(bundle: Bundle, half_life_days: float) -> Scores:
 
 
 def newest(bundle: Bundle) -> Scores:
-    """(N,) when each item came out: by a date, else by a year, else by its title's year; -inf where that is
-    missing. Where a catalogue has none of them: by its first event, what has none being newest of all; and
-    without a clock by its row.
+    """(N,) when each item came out, in days as `released_days` has it; -inf where that is unknown.
+    Where a catalogue doesn't tell: by its first event, what has none being newest of all; and without a clock
+    by its row.
     """
     catalogue, log = bundle.catalogue, bundle.histories
-    released = _released(catalogue)
+    released = released_days(catalogue)
     if released is not None:
-        return released
+        return np.where(np.isnan(released), -np.inf, released)
     if not log.size or not log.is_clock or not log.is_ordered:
         return np.arange(catalogue.size, dtype=np.float64)
     first = np.full(catalogue.size, np.inf)
     np.minimum.at(first, log.rows, log.times)
     return np.where(np.isinf(first), log.times.max() + DAY_S, first) / DAY_S
-
-
-def _released(catalogue: Catalogue) -> Scores | None:
-    for name in catalogue.by_role(Role.DATE):
-        days = catalogue.frame[name].to_physical()
-        return np.array([-np.inf if day is None else day for day in days], np.float64)
-    for name in catalogue.by_role(Role.NUMBER):
-        if plain_name(name) in YEARS:
-            years = catalogue.frame[name]
-            return np.array([-np.inf if year is None else year for year in years], np.float64)
-    found = [title_year(title) for title in catalogue.titles]
-    if sum(year is not None for year in found) * 2 < len(found) or not found:
-        return None
-    return np.array([-np.inf if year is None else year for year in found], np.float64)
