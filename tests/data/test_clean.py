@@ -220,7 +220,7 @@ def impressions_of(*rows, columns="user_id,item_id,timestamp,click"):
 
 def test_impressions_are_read_as_a_log_is():
     data = impressions_of("b,y,30,1", "c,x,10,0", "b,z,20,0", "b,q,5,0", "b,y,30,0")
-    shown = data.impressions
+    shown = data.impressions.shown
     assert shown.user_ids == ["b", "c"]
     assert data.items.id_list(shown.rows) == ["z", "y", "x"]
     assert shown.times.tolist() == [20, 30, 10]
@@ -232,7 +232,7 @@ def test_impressions_are_read_as_a_log_is():
 
 
 def test_at_one_moment_a_click_outweighs_a_row_without_one():
-    shown = impressions_of("a,z,1,0", "a,z,1,1", "a,w,1,1", "a,w,1,0", "b,z,9,0").impressions
+    shown = impressions_of("a,z,1,0", "a,z,1,1", "a,w,1,1", "a,w,1,0", "b,z,9,0").impressions.shown
     assert shown.weights.tolist() == [1, 1, 0]
 
 
@@ -245,29 +245,31 @@ def test_at_one_moment_a_click_outweighs_a_row_without_one():
     ],
 )
 def test_an_outcome_says_chosen_unless_it_says_no(cell, weight):
-    shown = impressions_of(f"a,z,1,{cell}", "b,z,2,1").impressions
+    shown = impressions_of(f"a,z,1,{cell}", "b,z,2,1").impressions.shown
     assert shown.weights.tolist() == [weight, 1]
 
 
 def test_any_of_several_outcomes_will_do_and_what_else_stands_there_is_ignored():
-    columns = "user_id,item_id,timestamp,position,clicked,watch_time,recommendation_id,source,rated"
-    data = impressions_of("a,z,1,1,0,0,r,x,1", "a,w,1,2,0,30,r,x,0", "b,z,2,3,1,0,r,x,0", columns=columns)
-    assert data.impressions.weights.tolist() == [0, 1, 1]
+    columns = "user_id,item_id,timestamp,clicked,watch_time,purchase,note,rated"
+    data = impressions_of(
+        "a,z,1,0,0,,x,1", "a,w,1,0,30,0,x,0", "b,z,2,1,0,0,x,0", "b,x,2,0,0,1,,0", columns=columns
+    )
+    assert data.impressions.shown.weights.tolist() == [0, 1, 1, 1]
     roles = [str(column.role) for column in data.report.files[-1].columns]
-    assert roles == ["user", "item", "time", "ignored", "outcome", "outcome", *["ignored"] * 3]
+    assert roles == ["user", "item", "time", "click", "watch_time", "outcome", "ignored", "ignored"]
 
 
 def test_an_outcome_of_another_name_can_be_stated():
     recipe = DataRecipe.model_validate({"columns": {"tapped": {"role": "outcome"}}})
     shown = log_of("a,z,1,1", "b,z,2,0", columns="user_id,item_id,timestamp,tapped")
     data = read(pl.DataFrame({"item_id": ["x", "z"]}), impressions=shown, recipe=recipe)
-    assert data.impressions.weights.tolist() == [1, 0]
+    assert data.impressions.shown.weights.tolist() == [1, 0]
     assert data.interactions is None
 
 
 def test_an_impression_without_a_readable_time_is_known_to_nobody():
     data = impressions_of("a,z,7,0", "a,w,soon,0", "b,z,9,0")
-    assert data.impressions.times.tolist() == [7, np.inf, 9]
+    assert data.impressions.shown.times.tolist() == [7, np.inf, 9]
     assert [finding.examples for finding in data.report.files[-1].repaired] == [("soon",)]
 
 

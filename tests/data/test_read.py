@@ -137,8 +137,8 @@ def test_impressions_come_from_every_format_and_out_of_a_recipe(written, tmp_pat
     log = written("user_id,item_id,timestamp\nu,a,1\nu,b,2\n", "log.csv")
     recipe = DataRecipe.model_validate({"interactions": log, "impressions": path})
     for data in (read(recipe=recipe), read(interactions=log, impressions=frame)):
-        assert data.impressions.rows.tolist() == [0, 1]
-        assert data.impressions.weights.tolist() == [1, 0]
+        assert data.impressions.shown.rows.tolist() == [0, 1]
+        assert data.impressions.shown.weights.tolist() == [1, 0]
     assert read(interactions=log).impressions is None
 
 
@@ -158,7 +158,7 @@ def test_what_was_inferred_of_impressions_reads_them_the_same_way(written):
     log = written("user_id,item_id,when,rating\nu,a,1,3\nu,b,2,4\n", "log.csv")
     shown = written("user_id,item_id,time,rating,click\nu,a,5,,0\nu,b,5,2,0\n", "shown.csv")
     first = read(interactions=log, impressions=shown)
-    assert first.impressions.weights.tolist() == [0, 1]
+    assert first.impressions.shown.weights.tolist() == [0, 1]
     again = read(
         interactions=log, impressions=shown, recipe=DataRecipe.model_validate({"columns": first.columns})
     )

@@ -43,7 +43,7 @@ def pairs(log: Interactions) -> list[str]:
 
 def test_of_all_that_happened_only_what_was_never_chosen_was_passed_over():
     data = read(EVENTS, SHOWN)
-    found = passed_over(data.impressions, data.interactions, data.interactions)
+    found = passed_over(data.impressions.shown, data.interactions, data.interactions)
     # u took a and c, v took d: so says the log. Of e, u's click says it.
     assert pairs(found) == ["u d", "v a", "v e", "w e"]
 
@@ -53,7 +53,7 @@ def test_a_part_knows_what_was_shown_until_its_newest_event_and_no_choice_that_i
     log = data.interactions
     part = log.where(log.times < 2400)  # its newest event is at 2000
     # "v e" came at 2001. "u c" and "v d" are what will be asked for: passed over, as far as one knows.
-    assert pairs(passed_over(data.impressions, log, part)) == ["u c", "u d", "v d", "v a", "w e"]
+    assert pairs(passed_over(data.impressions.shown, log, part)) == ["u c", "u d", "v d", "v a", "w e"]
 
 
 def test_what_is_held_out_changes_nothing_in_what_a_part_knows():
@@ -63,7 +63,7 @@ def test_what_is_held_out_changes_nothing_in_what_a_part_knows():
     found = []
     for data in (read(EVENTS, SHOWN), read(other, told)):
         log = data.interactions
-        found.append(pairs(passed_over(data.impressions, log, log.where(log.times < 2400))))
+        found.append(pairs(passed_over(data.impressions.shown, log, log.where(log.times < 2400))))
     assert found[0] == found[1]
 
 
@@ -73,12 +73,12 @@ def test_without_a_clock_in_the_log_nothing_is_later():
     log = data.interactions
     assert not log.is_clock
     part = log.where(log.times < 1)
-    assert pairs(passed_over(data.impressions, log, part)) == ["u c", "u d", "v d", "v a", "v e", "w e"]
+    assert pairs(passed_over(data.impressions.shown, log, part)) == ["u c", "u d", "v d", "v a", "v e", "w e"]
 
 
 def test_impressions_without_a_clock_are_known_to_all_of_the_log_and_to_no_part():
     data = read(EVENTS, [("u", "d", 0, 0), ("u", "e", 1, 0), ("v", "a", 0, 0)])
-    log, shown = data.interactions, data.impressions
+    log, shown = data.interactions, data.impressions.shown
     assert not shown.is_clock
     assert pairs(passed_over(shown, log, log)) == ["u d", "u e", "v a"]
     assert pairs(passed_over(shown, log, log.where(log.times < 2400))) == []
@@ -158,7 +158,7 @@ def test_the_trial_and_the_refit_are_each_given_what_they_may_know(world, monkey
     monkeypatch.setattr(Fitted, "learn", spied)
     data = tm.read(interactions=world["log"], impressions=world["shown"])
     tm.train(data, tm.Recipe.read(None, [*KNOBS, "history.epochs=1"]))
-    log, shown = data.interactions, data.impressions
+    log, shown = data.interactions, data.impressions.shown
     trial, part = given["training"]
     refit, _ = given["refit on everything"]
 

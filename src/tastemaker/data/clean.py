@@ -86,15 +86,15 @@ def clean_catalogue(
 
 def typed_column(cells: pl.Series, column: Column, lines: pl.Series) -> tuple[pl.Series, Finding | None]:
     """A column's cells as its role has them, and how many of them couldn't be read."""
-    if column.role in (Role.NUMBER, Role.POPULARITY, Role.WEIGHT):
-        values, _ = numbers(_flat(cells), column.decimal)
+    if column.role in (Role.NUMBER, Role.POPULARITY, Role.WEIGHT, Role.POSITION, Role.WATCH_TIME):
+        values, _ = numbers(flat(cells), column.decimal)
         return values.alias(column.name), unreadable(cells, values, lines, column.name, "a number")
     if column.role == Role.DATE:
-        values = dates(_flat(cells), column.date_order, column.name).values
+        values = dates(flat(cells), column.date_order, column.name).values
         return values.alias(column.name), unreadable(cells, values, lines, column.name, "a date")
     if column.role == Role.CATEGORIES:
         return _lists(cells, column.separator).alias(column.name), None
-    text = _flat(cells)
+    text = flat(cells)
     if column.role in (Role.CATEGORY, Role.TEXT):
         text = text.str.strip_chars()
         return text.set(text.str.to_lowercase().is_in(list(WORDLESS)).fill_null(False), None), None
@@ -103,10 +103,10 @@ def typed_column(cells: pl.Series, column: Column, lines: pl.Series) -> tuple[pl
 
 def unreadable(cells: pl.Series, values: pl.Series, lines: pl.Series, name: str, what: str) -> Finding | None:
     """The cells that held something and became nothing."""
-    lost = values.is_null() & trimmed(_flat(cells)).is_not_null()
+    lost = values.is_null() & trimmed(flat(cells)).is_not_null()
     if not lost.any():
         return None
-    where, shown = lines.filter(lost).to_list(), _flat(cells).filter(lost).head(5).to_list()
+    where, shown = lines.filter(lost).to_list(), flat(cells).filter(lost).head(5).to_list()
     return Finding.at(f"'{name}' isn't {what}, left empty", where, shown)
 
 
@@ -152,7 +152,8 @@ def _short(raw: str) -> str:
     return one_line if len(one_line) <= 60 else f"{one_line[:59]}…"
 
 
-def _flat(cells: pl.Series) -> pl.Series:
+def flat(cells: pl.Series) -> pl.Series:
+    """(R,) String: lists as one text."""
     return cells.list.join(", ") if isinstance(cells.dtype, pl.List) else cells
 
 

@@ -1,9 +1,10 @@
 """A table and its columns → `Interactions`: known items only, each event once, oldest first.
 
-Impressions are read by the same rules: an event of theirs is that somebody was shown something.
+Impressions are read by the same rules (`clean_shown`): an event of theirs is a look at something.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,28 +18,68 @@ from tastemaker.data.values import times, trimmed
 from tastemaker.errors import DataError
 from tastemaker.recipe import Column, Role
 
-PASSED_OVER = (
-    *("", "false", "f", "no", "n", "not", "none", "null", "nan", "n/a", "na", "-", "?", "\\n"),
-    *("skip", "skipped", "pass", "passed", "passed over", "ignore", "ignored", "dismiss", "dismissed"),
-    *("hide", "hidden", "no_click", "no click", "impression", "impressions", "shown", "show", "seen"),
-    *("display", "displayed", "exposure", "exposed", "served"),
-)
-"""What stands in an outcome for "wasn't chosen", in lower case; 0 and less says so too."""
+
+class Events(NamedTuple):
+    """What every event of a log must have, of those that have it (E of R rows)."""
+
+    items: Catalogue
+    user_ids: list[str]
+    frame: pl.DataFrame
+    """(E,) user and row, Int32; time, Float64 seconds, 0 where there are no times at all"""
+    has_times: bool
+    usable: pl.Series
+    """(R,) which rows of the table these are"""
+    rejected: pl.DataFrame
+    timeless: tuple[Finding, ...]
+    """cells that are no time"""
 
 
 def clean_interactions(
-    table: Table,
-    columns: tuple[Column, ...],
-    items: Catalogue | None,
-    max_rejected: float,
-    kind: Kind = "interactions",
+    table: Table, columns: tuple[Column, ...], items: Catalogue | None, max_rejected: float
 ) -> tuple[Interactions, Catalogue, FileReport]:
     """The log by catalogue rows. Without `items`, the items are those in the log.
 
     An event without a readable time counts as older than all others: it can be learned from, and
-    never stands in what a test asks for. One without a readable weight gets the middle one. Of an
-    impression the weight is whether it was chosen, and without a readable time it counts as newer than
-    all others: nobody can have known it.
+    never stands in what a test asks for. One without a readable weight gets the middle one.
+
+    Raises:
+        DataError: as `events_of` says.
+    """
+    found = events_of(table, columns, items, max_rejected, "interactions")
+    weight = next((column for column in columns if column.role == Role.WEIGHT), None)
+    weights, repaired = _weights(table, weight, found.usable)
+    events = found.frame.with_columns(weight=weights)
+    # Twice at the same moment is one event written twice.
+    once = events.unique(["user", "row", "time"], keep="first", maintain_order=True)
+    interactions = Interactions.from_events(
+        found.user_ids,
+        once["user"].to_numpy(),
+        once["row"].to_numpy(),
+        once["time"].to_numpy() if found.has_times else None,
+        once["weight"].to_numpy().astype(np.float32),
+    )
+    report = FileReport(
+        kind="interactions",
+        name=table.name,
+        columns=columns,
+        read=table.rows_read,
+        kept=once.height,
+        rejected=found.rejected,
+        duplicates=events.height - once.height,
+        repaired=(*found.timeless, *repaired),
+        notes=(*table.notes, *clock_notes(interactions)),
+        samples=samples(table),
+    )
+    return interactions, found.items, report
+
+
+def events_of(
+    table: Table, columns: tuple[Column, ...], items: Catalogue | None, max_rejected: float, kind: Kind
+) -> Events:
+    """Who, what and when, of the rows that say so; without `items`, the items are those in the log.
+
+    Of interactions, an event without a readable time counts as older than all others; of impressions as
+    newer: nobody can have known it.
 
     Raises:
         DataError: cells of the user, the item or the time are lists, more than `max_rejected` of the rows
@@ -69,43 +110,18 @@ def clean_interactions(
     if not usable.any():
         raise DataError(f"No event of {table.name} is left of {table.rows_read:,}; see data.max_rejected.")
     seconds, timeless = _times(table, role_of.get(Role.TIME), usable, kind)
-    if kind == "impressions":
-        weights, repaired, told = _outcomes(table, columns, usable)
-    else:
-        weights, repaired, told = _weights(table, role_of.get(Role.WEIGHT), usable)
     known_users = user_ids.filter(usable).unique(maintain_order=True)
-    events = pl.DataFrame(
+    if kind == "impressions":  # in no order that the file has: it says nothing
+        known_users = known_users.sort()
+    frame = pl.DataFrame(
         {
             "user": positions(user_ids.filter(usable), known_users),
             "row": rows.filter(usable),
             "time": seconds if seconds is not None else pl.zeros(int(usable.sum()), eager=True),
-            "weight": weights,
         }
     )
-    # Twice at the same moment is one event written twice; if either was chosen, it was.
-    if kind == "impressions":
-        events = events.with_columns(pl.col("weight").max().over("user", "row", "time"))
-    once = events.unique(["user", "row", "time"], keep="first", maintain_order=True)
-    interactions = Interactions.from_events(
-        known_users.to_list(),
-        once["user"].to_numpy(),
-        once["row"].to_numpy(),
-        once["time"].to_numpy() if seconds is not None else None,
-        once["weight"].to_numpy().astype(np.float32),
-    )
-    report = FileReport(
-        kind=kind,
-        name=table.name,
-        columns=columns,
-        read=table.rows_read,
-        kept=once.height,
-        rejected=rejected,
-        duplicates=events.height - once.height,
-        repaired=(*timeless, *repaired),
-        notes=(*table.notes, *_notes(interactions), *told),
-        samples=samples(table),
-    )
-    return interactions, items, report
+    has_times = seconds is not None
+    return Events(items, known_users.to_list(), frame, has_times, usable, rejected, tuple(timeless))
 
 
 def positions(ids: pl.Series, unique: pl.Series) -> pl.Series:
@@ -146,44 +162,19 @@ def _times(
     return seconds.fill_null(stand_in), [found]
 
 
-def _weights(
-    table: Table, column: Column | None, usable: pl.Series
-) -> tuple[pl.Series, list[Finding], list[str]]:
-    """(E,) how strong each event is, the cells that don't say, and nothing to note."""
+def _weights(table: Table, column: Column | None, usable: pl.Series) -> tuple[pl.Series, list[Finding]]:
+    """(E,) how strong each event is, and the cells that don't say."""
     if column is None:
-        return pl.ones(int(usable.sum()), eager=True), [], []
+        return pl.ones(int(usable.sum()), eager=True), []
     cells, lines = table.frame[column.name].filter(usable), table.lines.filter(usable)
     values, finding = typed_column(cells, column, lines)
     middle = values.median()
     weights = values.fill_null(middle if isinstance(middle, float) else 1.0)
-    return weights, [finding] if finding else [], []
+    return weights, [finding] if finding else []
 
 
-def _outcomes(
-    table: Table, columns: tuple[Column, ...], usable: pl.Series
-) -> tuple[pl.Series, list[Finding], list[str]]:
-    """(E,) 1 where any column says that what was shown was chosen, else 0; and what each of them says.
-
-    A word that isn't known counts as chosen: one negative too few does less harm than a wrong one.
-    """
-    chosen = pl.repeat(False, int(usable.sum()), eager=True)
-    told: list[str] = []
-    for column in columns:
-        if column.role == Role.OUTCOME:
-            cells, _ = typed_column(table.frame[column.name].filter(usable), column, table.lines)
-            says = _says_chosen(cells)
-            chosen |= says
-            told.append(f"'{column.name}' says of {says.sum():,} of {len(says):,} that they were chosen")
-    return chosen.cast(pl.Float64), [], told or ["no column says what was chosen: only the log tells"]
-
-
-def _says_chosen(cells: pl.Series) -> pl.Series:
-    word = cells.fill_null("").str.strip_chars().str.to_lowercase()
-    is_amount = cells.cast(pl.Float64, strict=False).fill_null(1) > 0  # of a word, the word decides
-    return ~word.is_in(list(PASSED_OVER)) & is_amount
-
-
-def _notes(interactions: Interactions) -> list[str]:
+def clock_notes(interactions: Interactions) -> list[str]:
+    """What is to be said of its times."""
     if not interactions.is_ordered:
         return ["no times: nothing is known of the order of events"]
     return [] if interactions.is_clock else ["times are counters of each user, not one clock"]

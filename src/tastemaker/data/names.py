@@ -62,8 +62,48 @@ KNOWN = frozenset(
 )
 """Every name above: a first line that has one of them is a header."""
 
+# Beside what somebody was shown.
+POSITIONS = _names("""
+    position rank place slot pos item_position display_position shown_position
+""")
+RECOMMENDATIONS = _names("""
+    recommendation_id request_id slate_id list_id page_view_id
+""")
+SOURCES = _names("""
+    source stage candidate_source retrieval_source
+""")
+DEVICES = _names("""
+    device device_type platform
+""")
+CLICKS = _names("""
+    click clicked is_click is_clicked was_clicked clicks
+""")
+UNITS = {
+    **dict.fromkeys(_names("s sec secs second seconds"), 1.0),
+    **dict.fromkeys(_names("ms msec millis milliseconds"), 0.001),
+    **dict.fromkeys(_names("min mins minute minutes m"), 60.0),
+    **dict.fromkeys(_names("h hr hrs hour hours"), 3600.0),
+}
+"""Seconds in what may stand at the end of the name of a watch time."""
+WATCH_TIMES = tuple(
+    f"{stem}{unit}"
+    for stem in _names("watch_time watchtime watch watched dwell_time dwelltime dwell viewing_time play_time")
+    for unit in (*(f"_{unit}" for unit in UNITS), *([""] if "time" in stem or stem == "dwell" else []))
+)
+COMPLETIONS = _names("""
+    completed completion finished is_completed is_complete is_finished
+""")
+LIKES = _names("""
+    liked like likes thumbs_up is_like is_liked upvoted
+""")
+HIDDENS = _names("""
+    hidden dismissed not_interested is_hidden is_dismissed
+""")
+RANDOMISED = _names("""
+    randomised randomized is_random is_randomised is_randomized explored is_explored
+""")
 OUTCOMES = _names("""
     click clicked clicks is_click is_clicked was_clicked chosen selected outcome conversion converted
     purchase purchased bought played watched watch_time watchtime event event_type rating reward
 """)
-"""Beside what somebody was shown: whether it was chosen. A file may have several."""
+"""Whether it was chosen, in columns that have none of the roles above. A file may have several."""

@@ -11,12 +11,14 @@ import polars as pl
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.clean import clean_catalogue
 from tastemaker.data.clean_log import clean_interactions
+from tastemaker.data.clean_shown import clean_impressions
+from tastemaker.data.impressions import Impressions
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.report import FileReport, Kind, Report
 from tastemaker.data.roles import check_choices, choices_from, infer
 from tastemaker.data.tables import Source, Table, read_table
 from tastemaker.errors import DataError
-from tastemaker.recipe import ColumnChoice, DataRecipe, Role
+from tastemaker.recipe import Column, ColumnChoice, DataRecipe, Role
 
 KINDS: tuple[Kind, ...] = ("items", "interactions", "users", "impressions")  # also the order of a report
 DEFAULTS = DataRecipe.model_validate({})
@@ -32,15 +34,15 @@ class Dataset:
         users: what is known of users beside their ids, or None. Neither all users of the log need
             be in it nor the other way round.
         report: how each file fared.
-        impressions: what users were shown, or None; its weights say what was chosen. Its users need
-            not be those of the log.
+        impressions: what users were shown, where, and what came of it, or None. Its users need not be
+            those of the log.
     """
 
     items: Catalogue
     interactions: Interactions | None
     users: Catalogue | None
     report: Report
-    impressions: Interactions | None = None
+    impressions: Impressions | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -51,10 +53,11 @@ class Dataset:
             for column in () if catalogue is None else catalogue.frame.iter_columns():
                 digest.update(f"\0{column.name}\0".encode())
                 digest.update(_column_bytes(column))
-        for log in (self.interactions, self.impressions):
-            if log is not None:
-                digest.update(log.fingerprint.encode())
-                digest.update(log.weights.tobytes())
+        if self.interactions is not None:
+            digest.update(self.interactions.fingerprint.encode())
+            digest.update(self.interactions.weights.tobytes())
+        if self.impressions is not None:
+            digest.update(b"\0impressions" + self.impressions.fingerprint.encode())
         return digest.hexdigest()
 
     @property
@@ -100,19 +103,22 @@ def read(
         if kind in tables:
             catalogues[kind], report = _catalogue(tables[kind], kind, recipe)
             reports.append(report)
-    logs: dict[Kind, Interactions] = {}
-    for kind in ("interactions", "impressions"):  # in this order: the items may be those in the log
-        if kind in tables:
-            logs[kind], catalogues["items"], report = _log(tables[kind], kind, catalogues, recipe)
-            reports.append(report)
+    log: Interactions | None = None
+    shown: Impressions | None = None
+    if "interactions" in tables:
+        columns = _logged("interactions", tables, catalogues, recipe)
+        log, catalogues["items"], report = clean_interactions(
+            tables["interactions"], columns, catalogues.get("items"), recipe.max_rejected
+        )
+        reports.append(report)
+    if "impressions" in tables:  # the items may be those in the log
+        columns = _logged("impressions", tables, catalogues, recipe)
+        shown, report = clean_impressions(
+            tables["impressions"], columns, catalogues["items"], recipe.max_rejected
+        )
+        reports.append(report)
     reports.sort(key=lambda report: KINDS.index(report.kind))
-    return Dataset(
-        catalogues["items"],
-        logs.get("interactions"),
-        catalogues.get("users"),
-        Report(tuple(reports)),
-        logs.get("impressions"),
-    )
+    return Dataset(catalogues["items"], log, catalogues.get("users"), Report(tuple(reports)), shown)
 
 
 def read_log(
@@ -183,12 +189,11 @@ def _catalogue(table: Table, kind: Kind, recipe: DataRecipe) -> tuple[Catalogue,
     return clean_catalogue(table, columns, kind, recipe.max_rejected)
 
 
-def _log(
-    table: Table, kind: Kind, catalogues: Mapping[Kind, Catalogue], recipe: DataRecipe
-) -> tuple[Interactions, Catalogue, FileReport]:
+def _logged(
+    kind: Kind, tables: Mapping[Kind, Table], catalogues: Mapping[Kind, Catalogue], recipe: DataRecipe
+) -> tuple[Column, ...]:
     keys = {catalogue.id_column: _KEY_ROLES[of] for of, catalogue in catalogues.items()}
-    columns = infer(table, kind, recipe.columns, keys)
-    return clean_interactions(table, columns, catalogues.get("items"), recipe.max_rejected, kind)
+    return infer(tables[kind], kind, recipe.columns, keys)
 
 
 def _column_bytes(series: pl.Series) -> bytes:

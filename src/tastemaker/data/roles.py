@@ -11,16 +11,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import polars as pl
 
 from tastemaker.data.names import (
+    CLICKS,
+    COMPLETIONS,
+    DEVICES,
+    HIDDENS,
     ITEM_IDS,
     KINDS_OF,
+    LIKES,
     LISTS,
     NEVER,
     OUTCOMES,
     POPULARITY,
+    POSITIONS,
+    RANDOMISED,
+    RECOMMENDATIONS,
+    SOURCES,
     TEXTS,
     TIMES,
     TITLES,
     USER_IDS,
+    WATCH_TIMES,
     WEIGHTS,
     plain_name,
 )
@@ -31,11 +41,25 @@ from tastemaker.errors import DataError
 from tastemaker.recipe import Column, ColumnChoice, Role
 
 DESCRIPTIVE = (Role.TITLE, Role.CATEGORY, Role.CATEGORIES, Role.NUMBER, Role.DATE, Role.TEXT, Role.POPULARITY)
+SHOWN: dict[Role, tuple[str, ...]] = {
+    Role.POSITION: POSITIONS,
+    Role.RECOMMENDATION: RECOMMENDATIONS,
+    Role.SOURCE: SOURCES,
+    Role.DEVICE: DEVICES,
+    Role.CLICK: CLICKS,
+    Role.WATCH_TIME: WATCH_TIMES,
+    Role.COMPLETION: COMPLETIONS,
+    Role.LIKE: LIKES,
+    Role.HIDDEN: HIDDENS,
+    Role.RANDOMISED: RANDOMISED,
+}
+"""What one column of impressions may be beside user, item and time, and what it is called then."""
+
 ROLES: dict[Kind, tuple[Role, ...]] = {
     "items": (Role.ID, *DESCRIPTIVE, Role.IGNORED),
     "interactions": (Role.USER, Role.ITEM, Role.TIME, Role.WEIGHT, Role.IGNORED),
     "users": (Role.ID, *DESCRIPTIVE[1:], Role.IGNORED),
-    "impressions": (Role.USER, Role.ITEM, Role.TIME, Role.OUTCOME, Role.IGNORED),
+    "impressions": (Role.USER, Role.ITEM, Role.TIME, *SHOWN, Role.OUTCOME, Role.IGNORED),
 }
 SYNONYMS: dict[tuple[Kind, Role], Role] = {
     ("items", Role.ITEM): Role.ID,
@@ -48,6 +72,11 @@ SYNONYMS: dict[tuple[Kind, Role], Role] = {
 LOGGED_ITEMS = (*(name for name in ITEM_IDS if name != "id"), *TITLES, "id")
 SEPARATORS = ("|", ";", ", ", ",", " / ", "/", " · ", "、")
 SAMPLE = 5_000
+SINGLE = (Role.ID, Role.TITLE, Role.USER, Role.ITEM, Role.TIME, Role.WEIGHT, *SHOWN)
+"""What only one column of a file can be."""
+
+DECIMAL = (Role.NUMBER, Role.POPULARITY, Role.WEIGHT, Role.POSITION, Role.WATCH_TIME, Role.COMPLETION)
+"""What is read as numbers."""
 
 
 def infer(
@@ -154,6 +183,11 @@ def _single_roles(
             give(Role.WEIGHT, WEIGHTS)
         elif time is None:  # nobody could tell which of them a part of the log may know
             raise DataError(_no_key(table, "time"))
+        else:
+            for role, aliases in SHOWN.items():
+                give(role, aliases)
+            # In some logs it is the list's, in others the row's own: then it puts nothing together.
+            give(Role.RECOMMENDATION, ["impression_id"], fits=_repeats)
     elif kind == "users":
         if give(Role.ID, [*USER_IDS, "id"]) is None:
             raise DataError(_no_key(table, "id"))
@@ -167,7 +201,7 @@ def _single_roles(
 
 
 def _refuse_two(roles: Mapping[str, Role], kind: Kind) -> None:
-    for role in (Role.ID, Role.TITLE, Role.USER, Role.ITEM, Role.TIME, Role.WEIGHT):
+    for role in SINGLE:
         names = [name for name, has in roles.items() if has == role]
         if len(names) > 1:
             raise DataError(
@@ -227,14 +261,14 @@ def _described(series: pl.Series, name: str, kind: Kind, role: Role | None, choi
             order = dates(series, choice.date_order, name).order
         elif role == Role.TIME:
             order = times(series, choice.date_order, name)[1]
-        elif role in (Role.NUMBER, Role.POPULARITY, Role.WEIGHT):
+        elif role in DECIMAL:
             decimal = numbers(series, choice.decimal)[1]
     return Column(
         name=name,
         role=role,
         separator=separator,
         date_order=order if role in (Role.DATE, Role.TIME) else None,
-        decimal=decimal if role in (Role.NUMBER, Role.POPULARITY, Role.WEIGHT) else None,
+        decimal=decimal if role in DECIMAL else None,
     )
 
 
@@ -314,6 +348,12 @@ def _is_json_list(sample: pl.Series) -> bool:
 
 def _anything(series: pl.Series) -> bool:
     return True
+
+
+def _repeats(series: pl.Series) -> bool:
+    """Whether a value stands in three rows for every two values there are, or oftener."""
+    known = series.drop_nulls()
+    return known.n_unique() * 3 <= len(known) * 2
 
 
 def _is_numeric(series: pl.Series) -> bool:

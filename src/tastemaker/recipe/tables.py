@@ -23,7 +23,17 @@ class Role(StrEnum):
     ITEM = "item"
     TIME = "time"
     WEIGHT = "weight"
+    POSITION = "position"
+    RECOMMENDATION = "recommendation"
+    SOURCE = "source"
+    DEVICE = "device"
+    CLICK = "click"
+    WATCH_TIME = "watch_time"
+    COMPLETION = "completion"
+    LIKE = "like"
+    HIDDEN = "hidden"
     OUTCOME = "outcome"
+    RANDOMISED = "randomised"
     IGNORED = "ignored"
 
 
@@ -47,7 +57,7 @@ class Column(Table):
     date_order: DateOrder | None = None
     """how a `date` column writes its dates; needed only where the file leaves it open"""
     decimal: Literal[".", ","] | None = None
-    """the decimal mark of a `number` or `popularity` column; the other mark groups digits"""
+    """the decimal mark of a column of numbers; the other mark groups digits"""
 
 
 class ColumnChoice(Table):

@@ -87,7 +87,7 @@ class Fitted:
             user_rows=user_rows,
             in_order=in_order(log, recipe),
             recipe=recipe,
-            impressions=None if data.impressions is None else passed_over(data.impressions, log, part),
+            impressions=None if data.impressions is None else passed_over(data.impressions.shown, log, part),
             start=start,
         )
         kin = None

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from tastemaker.data import Dataset
 from tastemaker.data.catalogue import PAD
+from tastemaker.data.impressions import Impressions
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import TrainingError
 from tastemaker.progress import Progress, Report
@@ -54,16 +55,17 @@ def check_impressions(data: Dataset, recipe: Recipe, report: Report) -> None:
         report(Progress("impressions", 0, data.impressions.size, note=f"read but not used: {why}"))
 
 
-def _check_some(shown: Interactions | None, log: Interactions) -> None:
-    if shown is None:
+def _check_some(impressions: Impressions | None, log: Interactions) -> None:
+    if impressions is None:
         raise TrainingError(
             "negatives.seen_not_chosen draws from impressions, and none are known: give a file of them "
             "(--impressions), or leave it out."
         )
-    if not passed_over(shown, log, log).size:
+    if not passed_over(impressions.shown, log, log).size:
         raise TrainingError(
-            f"negatives.seen_not_chosen draws from what was passed over, and of {shown.size:,} impressions "
-            "all were chosen. Leave it out, or see with `tastemaker data check` how they were read."
+            "negatives.seen_not_chosen draws from what was passed over, and of "
+            f"{impressions.size:,} impressions all were chosen. Leave it out, or see with "
+            "`tastemaker data check` how they were read."
         )
 
 
