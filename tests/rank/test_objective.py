@@ -220,7 +220,7 @@ TEXTS = some.recursive(
         | inner.map("({})".format)
         | inner.map("-{}".format)
         | some.tuples(some.sampled_from(["log", "sqrt"]), inner).map(lambda two: f"{two[0]}({two[1]})")
-        | some.tuples(some.sampled_from(["min", "max"]), inner, inner).map(lambda t: f"{t[0]}({t[1]}, {t[2]})")
+        | some.tuples(some.sampled_from(["min", "max"]), inner, inner).map("{0[0]}({0[1]}, {0[2]})".format)
     ),
     max_leaves=12,
 ).filter(lambda text: any(head in text for head in HEADS))  # fmt: skip
