@@ -41,5 +41,9 @@ class FilterError(TastemakerError):
     """A filter that can't be read, or that speaks of a column there isn't."""
 
 
+class ObjectiveError(TastemakerError):
+    """An objective that can't be read, or that speaks of a head there isn't."""
+
+
 class TrainingError(TastemakerError):
     """Training can't start, or stopped without a usable model."""

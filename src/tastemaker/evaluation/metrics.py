@@ -93,7 +93,12 @@ def coverage(rows: Rows, items: int) -> float:
 
 
 def diversity(rows: Rows, vectors: npt.NDArray[np.float32]) -> float:
-    """Mean over lists of the mean pairwise 1 − cosine. Lists of fewer than two are left out.
+    """Mean over lists of `list_diversity`; those of fewer than two are left out."""
+    return _mean(list_diversity(rows, vectors))
+
+
+def list_diversity(rows: Rows, vectors: npt.NDArray[np.float32]) -> PerUser:
+    """(U,) mean pairwise 1 − cosine of each list; NaN for one of fewer than two.
 
     Ziegler et al., WWW 2005, turned around (intra-list distance). Summed without forming the pairs:
     Σ_{i≠j} v_i·v_j = ‖Σ v_i‖² − Σ ‖v_i‖².
@@ -106,15 +111,16 @@ def diversity(rows: Rows, vectors: npt.NDArray[np.float32]) -> float:
     unit = np.append(
         vectors / np.where(lengths > 0, lengths, 1), np.zeros((1, vectors.shape[1])), 0
     )  # PAD → 0
-    means = []
+    means = np.full(len(rows), np.nan)
+    several = np.flatnonzero((rows != PAD).sum(1) > 1)
     step = max(1, 2**22 // max(1, rows.shape[1] * vectors.shape[1]))
-    for start in range(0, len(rows), step):
-        block = rows[start : start + step]
+    for start in range(0, len(several), step):
+        block = rows[several[start : start + step]]
         count = (block != PAD).sum(1)
-        shown = unit[block[count > 1]]  # (b, K, D)
+        shown = unit[block]  # (b, K, D)
         pairs = (shown.sum(1) ** 2).sum(1) - (shown**2).sum((1, 2))
-        means.append(1 - pairs / (count[count > 1] * (count[count > 1] - 1)))
-    return _mean(np.concatenate(means) if means else np.zeros(0))
+        means[several[start : start + step]] = 1 - pairs / (count * (count - 1))
+    return means
 
 
 def novelty(rows: Rows, counts: npt.NDArray[np.int64]) -> float:

@@ -155,7 +155,7 @@ class Report:
             per_user.append([name, *(_in_one_line(line.marks[key]) for key in self._columns())])
             overall.append([name, *self._overall_cells(line)])
         notes = "\n".join(f"- {note}" for note in self.notes())
-        return f"{_markdown_table(per_user)}\n\n{_markdown_table(overall)}\n\n{notes}\n"
+        return f"{markdown_table(per_user)}\n\n{markdown_table(overall)}\n\n{notes}\n"
 
     def __str__(self) -> str:
         return self.markdown()
@@ -245,7 +245,8 @@ def _ended(sentence: str) -> str:
     return sentence if sentence.endswith(".") else f"{sentence}."
 
 
-def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, the first of them the head; all columns but the first stand to the right."""
     head, *body = rows
     ruled = [head, ["---", *(["---:"] * (len(head) - 1))], *body]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in ruled)

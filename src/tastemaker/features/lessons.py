@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from tastemaker.recipe.formula import HEADS, Head
 
-Head = Literal["click", "watch_time", "dwell", "completion", "like"]
-HEADS: tuple[Head, ...] = ("click", "watch_time", "dwell", "completion", "like")
-"""What a ranker foretells of a place. click, completion, like: the chance of it. watch_time: seconds, 0 where
-nothing was chosen. dwell: seconds, of those who chose."""
+__all__ = ["HEADS", "Floats", "Head", "Lessons"]
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

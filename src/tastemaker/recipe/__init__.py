@@ -119,7 +119,10 @@ def _one_line(error: ValidationError) -> str:
         hint = f" Did you mean '{close[0]}'?" if close else f" It knows {', '.join(known)}." if known else ""
         return f"{f'[{table}]' if table else 'A recipe'} has no key '{key}'.{hint}"
     name = f"{table}.{key}" if table else key
-    return f"{name} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+    came = repr(first["input"])
+    came = came if len(came) <= 200 else came[:199] + "…"
+    told = first["msg"][0].lower() + first["msg"][1:]
+    return f"{name} is {came}: {told}{'' if told.endswith(('.', '?')) else '.'}"
 
 
 def _keys_of(tables: list[str]) -> list[str]:

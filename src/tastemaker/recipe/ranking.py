@@ -2,8 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
+from tastemaker.errors import ObjectiveError
+from tastemaker.recipe.formula import read_formula
 from tastemaker.recipe.tables import Table
 
 
@@ -42,3 +45,12 @@ class RankingRecipe(Table):
     """how chances are mended on validation, so that they can be multiplied"""
     half_lives_days: tuple[float, ...] = (7.0, 90.0)
     """of an event, where it counts for how popular something is at that moment"""
+
+    @field_validator("objective")
+    @classmethod
+    def _can_be_read(cls, text: str) -> str:
+        try:
+            read_formula(text)
+        except ObjectiveError as error:
+            raise PydanticCustomError("objective", "{told}", {"told": str(error)}) from None
+        return text

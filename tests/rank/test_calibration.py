@@ -1,0 +1,193 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from sklearn.calibration import CalibratedClassifierCV, _SigmoidCalibration
+from sklearn.frozen import FrozenEstimator
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from tastemaker.errors import BundleError, TrainingError
+from tastemaker.rank.calibration import Isotonic, Platt, calibration_from_json
+
+KINDS = [Isotonic, Platt]
+
+
+def planted(seed=0, places=4000, ties=False):
+    """Scores, labels and weights of a head that says p² where the chance is p."""
+    rng = np.random.default_rng(seed)
+    chance = rng.uniform(size=places)
+    if ties:
+        chance = np.round(chance * 20) / 20
+    return chance**2, (rng.uniform(size=places) < chance).astype("float32"), rng.uniform(0.5, 3, places)
+
+
+def test_blocks_by_hand():
+    # 1 and 0 the wrong way round at 2 and 3 are pooled, and so is 2, twice there: (1 + 1 + 0) / 3.
+    head = Isotonic.fit([1, 2, 2, 3, 4, 4], [0, 1, 1, 0, 1, 1])
+    assert head.scores == pytest.approx([1, 7 / 3, 4])
+    assert head.chances == pytest.approx([0, 2 / 3, 1])
+    # Halfway between two middles lies half of both; beyond the ends it is all but flat.
+    assert head([(1 + 7 / 3) / 2, (7 / 3 + 4) / 2]) == pytest.approx([1 / 3, 5 / 6], abs=1e-6)
+    assert head([-1e9, 1, 4, 1e9]) == pytest.approx([0, 0, 1, 1], abs=1.1e-6)
+
+
+def test_weights_count_as_copies_would():
+    for kind in KINDS:
+        once = kind.fit([1, 2, 3, 3, 5], [0, 1, 0, 1, 1], [1, 2, 3, 1, 2])
+        copies = kind.fit([1, 2, 2, 3, 3, 3, 3, 5, 5], [0, 1, 1, 0, 0, 0, 1, 1, 1])
+        at = np.linspace(0, 6, 50)
+        assert once(at) == pytest.approx(copies(at), abs=1e-9)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_steps_are_those_of_scikit_learn(ties):
+    scores, labels, weights = planted(ties=ties)
+    theirs = IsotonicRegression(y_min=0, y_max=1).fit(scores, labels, weights).predict(scores)
+    head = Isotonic.fit(scores, labels, weights)
+    levels = np.unique(theirs)
+    assert len(levels) > 15
+    np.testing.assert_allclose(head.chances, levels, atol=1e-9)
+    middles = [np.average(scores[theirs == level], weights=weights[theirs == level]) for level in levels]
+    np.testing.assert_allclose(head.scores, middles, atol=1e-9)
+    # Between the middles both draw the same lines.
+    lines = IsotonicRegression(out_of_bounds="clip").fit(middles, levels)
+    at = np.linspace(-0.5, 1.5, 1001)
+    inside = (at >= middles[0]) & (at <= middles[-1])
+    np.testing.assert_allclose(head(at)[inside], lines.predict(at)[inside], atol=1.01e-6)
+    np.testing.assert_allclose(head(at), lines.predict(at), atol=1.01e-3)
+
+
+def squeezed(chances):
+    return 1e-6 + (1 - 2e-6) * chances
+
+
+def test_platts_curve_is_that_of_scikit_learn():
+    scores, labels, weights = planted(1)
+    logits = np.log(scores / (1 - scores))
+    for given_weights in (None, weights):
+        theirs = _SigmoidCalibration().fit(logits, labels, given_weights).predict(logits)
+        np.testing.assert_allclose(
+            Platt.fit(logits, labels, given_weights)(logits), squeezed(theirs), atol=1e-6
+        )
+
+
+def test_platts_curve_is_that_of_scikit_learns_own_door():
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(3000, 3))
+    labels = (rng.uniform(size=3000) < 1 / (1 + np.exp(-features @ [1, -2, 0.5] * 0.7))).astype(int)
+    model = LogisticRegression().fit(features[:1000], labels[:1000])
+    theirs = CalibratedClassifierCV(FrozenEstimator(model), method="sigmoid", ensemble=True, cv=2)
+    theirs.fit(features[1000:], labels[1000:])
+    # A frozen model is the same in both folds; each fold gives a curve, and theirs is the mean of the two.
+    logits = model.decision_function(features)
+    ours = []
+    for curve in theirs.calibrated_classifiers_:
+        (sigmoid,) = curve.calibrators
+        ours.append(1 / (1 + np.exp(sigmoid.a_ * logits + sigmoid.b_)))
+    np.testing.assert_allclose(np.mean(ours, 0), theirs.predict_proba(features)[:, 1], atol=1e-9)
+    folds = StratifiedKFold(2).split(features[1000:], labels[1000:])
+    for (_, held), their in zip(folds, ours, strict=True):
+        head = Platt.fit(logits[1000:][held], labels[1000:][held])
+        np.testing.assert_allclose(head(logits), squeezed(their), atol=1e-6)
+
+
+def test_scores_that_part_yes_and_no_give_no_infinite_slope():
+    # Softened, 3 yeses are 4/5 and 2 noes 1/4: with two different scores the curve goes through both.
+    head = Platt.fit([0, 0, 1, 1, 1], [0, 0, 1, 1, 1])
+    assert head([0, 1]) == pytest.approx([1 / 4, 4 / 5], abs=2e-6)
+
+
+def error_of(chances, labels, bins=10):
+    """ECE over bins of equal mass, by a slow loop."""
+    order = np.argsort(chances, kind="stable")
+    parts = np.array_split(order, bins)
+    return sum(len(part) / len(order) * abs(chances[part].mean() - labels[part].mean()) for part in parts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_head_that_says_the_square_is_mended(kind):
+    scores, labels, _ = planted(3)
+    later, outcomes, _ = planted(4)
+    assert error_of(later, outcomes) > 0.15  # the mean of p - p² is 1/6
+    if kind is Platt:
+        scores, mended = np.log(scores / (1 - scores)), np.log(later / (1 - later))
+    else:
+        mended = later
+    chances = kind.fit(scores, labels)(mended)
+    assert error_of(chances, outcomes) < 0.03
+    truth = np.sqrt(later)
+    assert np.abs(chances - truth).mean() < 0.03
+
+
+@given(
+    some.lists(some.tuples(some.integers(-5, 5), some.booleans()), min_size=1, max_size=30),
+    some.lists(some.integers(-12, 12), min_size=2, max_size=30, unique=True),
+    some.sampled_from(KINDS),
+)
+@settings(deadline=None)
+def test_no_two_are_turned_round_or_made_alike(seen, asked, kind):
+    scores, labels = zip(*seen, strict=True)
+    head = kind.fit(scores, labels)
+    chances = head(sorted(asked))
+    assert (np.diff(chances) > 0).all()
+    assert chances.min() >= 1e-6
+    assert chances.max() <= 1 - 1e-6
+    again = calibration_from_json(json.loads(json.dumps(head.as_json(), allow_nan=False)))
+    assert (again(sorted(asked)) == chances).all()
+
+
+def test_neighbours_a_hair_apart_stay_in_order():
+    scores = [0.1, math.nextafter(0.1, 1), 0.3, math.nextafter(0.3, 1)]
+    head = Isotonic.fit(scores, [0, 1, 0, 1], [0.3, 0.7, 0.1, 0.9])
+    assert calibration_from_json(head.as_json()).scores.tolist() == head.scores.tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_head_that_is_upside_down_keeps_its_order_and_says_the_mean(kind):
+    head = kind.fit(np.arange(100), np.arange(100) < 30)
+    chances = head(np.arange(100))
+    assert (np.diff(chances) > 0).all()
+    assert chances == pytest.approx(0.3, abs=5e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_nobody_knows_is_left_out(kind):
+    some_known = kind.fit([1, 2, 3, np.nan, 9], [0, 1, np.nan, 1, 1], [1, 1, 1, 1, 0])
+    assert some_known.as_json() == kind.fit([1, 2], [0, 1]).as_json()
+    assert np.isnan(some_known([np.nan])).all()
+    assert some_known([]).shape == (0,)
+    with pytest.raises(TrainingError, match="Of 2 places of validation it is known of none"):
+        kind.fit([1, 2], [np.nan, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (None, "its kind is None; there are 'isotonic' and 'platt'"),
+        ({"kind": "spline"}, "its kind is 'spline'"),
+        ({"kind": "platt", "slope": 1.0}, "platt has kind, offset, slope, and nothing else"),
+        ({"kind": "platt", "slope": 1.0, "offset": 0.0, "x": 1}, "and nothing else"),
+        ({"kind": "platt", "slope": -1.0, "offset": 0.0}, "its slope is -1.0, and should be above 0"),
+        ({"kind": "platt", "slope": "1", "offset": 0.0}, "slope and offset should be numbers"),
+        ({"kind": "platt", "slope": True, "offset": 0.0}, "slope and offset should be numbers"),
+        ({"kind": "platt", "slope": 1.0, "offset": float("inf")}, "slope and offset should be finite"),
+        ({"kind": "platt", "slope": 10**400, "offset": 0}, "slope and offset should be finite"),
+        ({"kind": "isotonic", "scores": [], "chances": []}, "it has 0 scores and 0 chances"),
+        ({"kind": "isotonic", "scores": [1.0], "chances": [0.1, 0.2]}, "it has 1 scores and 2 chances"),
+        ({"kind": "isotonic", "scores": [1.0, 1.0], "chances": [0.1, 0.2]}, "its corners don't rise"),
+        ({"kind": "isotonic", "scores": [1.0, 2.0], "chances": [0.3, 0.2]}, "its corners don't rise"),
+        ({"kind": "isotonic", "scores": [1.0, 2.0], "chances": [0.3, 1.2]}, "aren't between 0 and 1"),
+        ({"kind": "isotonic", "scores": "12", "chances": [0.3, 0.4]}, "scores should be numbers"),
+        ({"kind": "isotonic", "scores": [0.0, float("nan")], "chances": [0.3, 0.4]}, "should be finite"),
+    ],
+)
+def test_nonsense_is_refused_in_one_line(values, told):
+    with pytest.raises(BundleError) as error:
+        calibration_from_json(values)
+    assert told in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
