@@ -63,7 +63,7 @@ class Tell(keras.callbacks.Callback):
         if not math.isfinite(loss):
             raise TrainingError(
                 f"{self.stage}: the loss became {loss} at step {batch + 1} of epoch {self.epoch + 1}."
-                " Lower the learning rate (history.learning_rate or content.learning_rate)."
+                " Lower the learning rate (learning_rate of history, content or ranking)."
             )
         self.done += 1
         if self.done == 1:
@@ -83,10 +83,19 @@ class StopByRanking(keras.callbacks.Callback):
     Args:
         smooth: an epoch's score is the mean of so many, its own and those before it. Of a thousand people
             asked one thing each, a single score is mostly luck, and the best of many mostly an early one.
+        measure: what the score is, for those who are told.
     """
 
-    def __init__(self, validate: Callable[[], float], patience: int, tell: Tell, smooth: int = 1) -> None:
+    def __init__(
+        self,
+        validate: Callable[[], float],
+        patience: int,
+        tell: Tell,
+        smooth: int = 1,
+        measure: str = "NDCG@10",
+    ) -> None:
         super().__init__()
+        self.measure = measure
         self.validate, self.patience, self.tell, self.smooth = validate, patience, tell, smooth
         self.scores: list[float] = []
         self.best: Sequence[Any] = ()
@@ -98,8 +107,8 @@ class StopByRanking(keras.callbacks.Callback):
         if self.best_epochs == len(self.scores):
             self.best = self.model.get_weights()
         if logs is not None:
-            logs["validation_ndcg@10"] = score  # for the callbacks after this one
-        self.tell.note = f"validation NDCG@10 {score:.4f}"
+            logs[f"validation_{self.measure.lower()}"] = score  # for the callbacks after this one
+        self.tell.note = f"validation {self.measure} {score:.4f}"
         if len(self.scores) - self.best_epochs >= self.patience:
             self.model.stop_training = True
 
@@ -130,17 +139,19 @@ def fit(
     report: Report,
     validate: Callable[[], float] | None = None,
     patience: int = 3,
+    measure: str = "NDCG@10",
 ) -> int:
     """Train a compiled model; it ends with the weights of its best epoch.
 
     Args:
         validate: a score of the model as it stands, higher is better; None trains all `epochs`.
+        measure: what that score is.
     Returns: how many epochs the kept weights have seen.
     Raises: TrainingError when the loss stops being a number.
     """
     tell = Tell(stage, len(batches), batches.batch_size, report)
     callbacks: list[Any] = [tell]
-    stop = None if validate is None else StopByRanking(validate, patience, tell)
+    stop = None if validate is None else StopByRanking(validate, patience, tell, measure=measure)
     if stop:
         callbacks.append(stop)
     # Our own batches carry the order: Keras must not shuffle them again.

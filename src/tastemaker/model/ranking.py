@@ -1,0 +1,344 @@
+"""The second network: puts candidates in order by what is likely to come of showing each.
+
+Numbers of a query and a candidate, beside what is read out of their vectors and the product of those, go
+through layers of crosses (DCN-v2; Wang et al., WWW 2021) and a small trunk, or several that each head
+weighs for itself (MMoE; Ma et al., KDD 2018), to a head for each thing that can come of it.
+
+What is exported knows nothing of places: the chance of being looked at is learnt beside the network and
+left behind, and a network that was told the place is asked for everything as if it stood first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from keras import layers, ops
+
+from tastemaker.errors import TrainingError
+from tastemaker.features.lessons import Lessons
+from tastemaker.features.scaling import Scaling
+from tastemaker.model.export import to_keras, to_litert
+from tastemaker.model.fit import Batches, fit
+from tastemaker.model.places import HeadLosses, listwise
+from tastemaker.progress import Report, silent
+from tastemaker.recipe import RankingRecipe
+
+Floats = npt.NDArray[np.float32]
+Kind = Literal["shown", "found"]
+
+FULL_RANK = 96
+"""Width up to which a cross has a whole matrix; above, a product of two of rank width / 4."""
+AT_ONCE = 8192
+"""Places asked at once outside of training."""
+PLACES = 200
+"""Those further down a list share the chance of the last of so many."""
+LEAST_LOOK = 0.01
+"""Where the chance of a place starts from at least."""
+
+
+@dataclass(frozen=True)
+class FittedRanker:
+    """What training leaves.
+
+    Attributes:
+        heads: H names, in the order of the outputs.
+        scaling: what numbers go through before the network.
+        epochs: how many the kept weights have seen.
+        tower: a `.tflite` file: `numbers` (n, F) scaled, `query` (n, D), `item` (n, D) → (n, H). click,
+            completion and like are logits; watch_time is the log of the expected seconds, dwell log1p of
+            the seconds of who chose.
+        original: the same as a `.keras` file.
+        examination: (P,) chance that a place is looked at over that of the first, as the position tower
+            learnt it; None where there was none.
+        network: what both files hold.
+    """
+
+    heads: tuple[str, ...]
+    scaling: Scaling
+    epochs: int
+    tower: bytes
+    original: bytes
+    examination: Floats | None
+    network: keras.Model
+
+    def raw(self, lessons: Lessons) -> Floats:
+        """(M, H) what the exported network answers, by Keras."""
+        names = [tensor.name for tensor in self.network.inputs]
+        parts = [np.zeros((0, len(self.heads)), np.float32)]
+        for first in range(0, lessons.size, AT_ONCE):
+            chosen = np.arange(first, min(first + AT_ONCE, lessons.size))
+            inputs = _inputs(lessons, self.scaling(lessons.numbers[chosen]), chosen)
+            answer = self.network({name: inputs[name] for name in names}, training=False)
+            parts.append(ops.convert_to_numpy(answer))
+        return np.concatenate(parts)
+
+
+def _inputs(lessons: Lessons, scaled: Floats, chosen: npt.NDArray[np.int64]) -> dict[str, Floats]:
+    """What the network reads of the places `chosen` (n,), whose scaled numbers are `scaled` (n, F)."""
+    return {
+        "numbers": scaled,
+        "query": lessons.queries[lessons.lists[chosen]],
+        "item": lessons.items[chosen],
+        "place": np.log(np.maximum(lessons.positions[chosen], 1)).astype(np.float32)[:, None],
+    }
+
+
+def ranking_network(
+    lessons: Lessons, start: Floats, recipe: RankingRecipe, *, by_place: bool = False
+) -> keras.Model:
+    """The network for such lessons, untrained: its outputs are `start` (H,) but for a little noise.
+
+    Args:
+        by_place: it has an input `place` (n, 1) more, log of the position: 0 is the first.
+    Raises: TrainingError where there is nothing to read.
+    """
+    inputs, parts = {}, []
+    if lessons.numbers.shape[1]:
+        inputs["numbers"] = keras.Input((lessons.numbers.shape[1],), name="numbers")
+        parts.append(inputs["numbers"])
+    dim = lessons.items.shape[1]
+    if dim and recipe.vectors:
+        query, item = (keras.Input((dim,), name=name) for name in ("query", "item"))
+        inputs |= {"query": query, "item": item}
+        # Entries of unit vectors are small, and their products smaller: all three are brought to about 1.
+        sizes = [
+            float(np.sqrt(np.mean(np.square(side)) + 1e-12)) for side in (lessons.queries, lessons.items)
+        ]
+        sides = [layers.Rescaling(1 / size)(side) for side, size in zip((query, item), sizes, strict=True)]
+        beside = layers.Concatenate()([*sides, layers.Multiply()(sides)])
+        parts.append(layers.Dense(recipe.vectors, activation="relu", name="read")(beside))
+    if not parts:
+        raise TrainingError(
+            "A ranker with no numbers and no vectors has nothing to go by: ranking.vectors is 0."
+        )
+    if by_place:
+        inputs["place"] = keras.Input((1,), name="place")
+        parts.append(inputs["place"])
+    x = first = layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+    for _ in range(recipe.crosses):
+        x = _cross(first, x)
+    heads = _heads(x, len(start), recipe)
+    return keras.Model(inputs, layers.Rescaling(1.0, start.tolist(), name="outputs")(heads), name="ranker")
+
+
+def _cross(first: Any, x: Any) -> Any:
+    """x₀ ⊙ (W x + b) + x: a degree more of products of what came in."""
+    width = x.shape[-1]
+    if width > FULL_RANK:
+        mixed = layers.Dense(width)(layers.Dense(width // 4, use_bias=False)(x))
+    else:
+        mixed = layers.Dense(width)(x)
+    return layers.Add()([layers.Multiply()([first, mixed]), x])
+
+
+def _heads(x: Any, count: int, recipe: RankingRecipe) -> Any:
+    """(n, W) → (n, H): of one trunk for all heads, or of `experts` that each head mixes by a gate of its own."""
+    small = keras.initializers.RandomNormal(stddev=0.01)
+    if not recipe.experts:
+        return layers.Dense(count, kernel_initializer=small, name="heads")(_trunk(x, recipe))
+    experts = ops.stack([_trunk(x, recipe) for _ in range(recipe.experts)], axis=1)  # (n, E, W)
+    columns = []
+    for _ in range(count):
+        gate = layers.Dense(recipe.experts, activation="softmax")(x)
+        mixed = ops.sum(ops.expand_dims(gate, 2) * experts, axis=1)
+        columns.append(layers.Dense(1, kernel_initializer=small)(mixed))
+    return layers.Concatenate()(columns) if count > 1 else columns[0]
+
+
+def _trunk(x: Any, recipe: RankingRecipe) -> Any:
+    for width in recipe.hidden:
+        x = layers.Dense(width, activation="relu")(x)
+        if recipe.dropout:
+            x = layers.Dropout(recipe.dropout)(x)
+    return x
+
+
+class PositionTower(layers.Layer):
+    """log θ of each place, learnt from the position alone; the first has θ = 1, and none has more.
+
+    So the click head is the chance of a click at the first place, and nothing of θ can hide in it.
+    """
+
+    def __init__(self, start: Floats) -> None:
+        super().__init__()
+        self.first_guess = np.log(np.expm1(-np.log(np.clip(start[1:], LEAST_LOOK, 0.99))))
+
+    def build(self, *_: Any) -> None:
+        self.drop = self.add_weight(shape=self.first_guess.shape, initializer="zeros", name="drop")
+        self.drop.assign(self.first_guess)
+
+    @property
+    def log_looks(self) -> Any:
+        """(P,) at most 0"""
+        return ops.pad(-ops.softplus(self.drop), [(1, 0)])
+
+    def call(self, positions: Any) -> Any:
+        """(M,) int32, 1 is the first and 0 none → (M,)"""
+        return ops.take(self.log_looks, ops.clip(positions, 1, len(self.first_guess) + 1) - 1)
+
+
+class Learner(keras.Model):
+    """The network, what stands beside it while it learns, and its losses."""
+
+    def __init__(
+        self, network: keras.Model, losses: HeadLosses, tower: PositionTower | None, kind: Kind
+    ) -> None:
+        super().__init__()
+        self.network, self.head_losses, self.tower, self.kind = network, losses, tower, kind
+        self.names = [tensor.name for tensor in network.inputs]
+        if tower is not None:
+            tower.build((None,))
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """(M, H) outputs."""
+        return self.network({name: x[name] for name in self.names}, training=training)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Nats: the mean over lists of `found`; of `shown` the heads' means over places, added."""
+        if self.kind == "found":
+            per_list = listwise(y_pred[:, 0], x["wanted"][:, 0], x["lists"], ops.shape(x["counts"])[0])
+            return ops.mean(per_list)
+        log_look = None if self.tower is None else self.tower(x["positions"])
+        each = self.head_losses.each(y_pred, x["wanted"], x["weight"], log_look)
+        return ops.mean(ops.sum(each, axis=1))
+
+
+class _Prepared:
+    """Lessons as arrays that a batch of lists is cut out of."""
+
+    def __init__(self, lessons: Lessons, scaling: Scaling, losses: HeadLosses, looks: Floats | None) -> None:
+        self.lessons, self.numbers = lessons, scaling(lessons.numbers)
+        self.wanted, self.weight = losses.targets(lessons, looks)
+        self.counts = np.bincount(lessons.lists, minlength=lessons.list_count)
+        self.starts = np.cumsum(self.counts) - self.counts
+
+    def of(self, chosen: npt.NDArray[np.int64]) -> dict[str, Any]:
+        """The places of the lists `chosen` (b,), list by list."""
+        counts = self.counts[chosen]
+        lists = np.repeat(np.arange(len(chosen), dtype=np.int32), counts)
+        within = np.arange(len(lists)) - np.repeat(np.cumsum(counts) - counts, counts)
+        places = self.starts[chosen][lists] + within
+        return {
+            **_inputs(self.lessons, self.numbers[places], places),
+            "positions": self.lessons.positions[places],
+            "wanted": self.wanted[places],
+            "weight": self.weight[places],
+            "lists": lists,
+            "counts": counts.astype(np.int32),
+        }
+
+
+def fit_ranker(
+    lessons: Lessons,
+    validation: Lessons,
+    recipe: RankingRecipe,
+    seed: int,
+    report: Report = silent,
+    *,
+    kind: Kind,
+) -> FittedRanker:
+    """Train the second network. A seed repeats its weights.
+
+    Args:
+        lessons: numbers as they are, not scaled; `propensities` are asked for by `inverse` alone.
+        validation: training stops by its loss; without lists, all epochs are trained.
+        kind: shown: what was clicked, watched and liked of what somebody was shown, place by place. found:
+            what was chosen of what retrieval found, list by list; of positions nothing is known.
+    Raises: TrainingError where there is nothing to learn, or the loss stops being a number.
+    """
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    position = recipe.position if kind == "shown" else "none"
+    if kind == "found":
+        lessons, validation = _clicks_alone(lessons), _clicks_alone(validation)
+    if position == "inverse" and lessons.propensities is None:
+        raise TrainingError("ranking.position is inverse, and no place has a chance of being looked at.")
+    losses = HeadLosses.fit(lessons)
+    scaling = Scaling.fit(lessons.numbers)
+    network = ranking_network(lessons, losses.start, recipe, by_place=position == "feature")
+    tower = PositionTower(look_shares(lessons)) if position == "tower" else None
+    learner = Learner(network, losses, tower, kind)
+    # Every batch has a number of places of its own, which XLA would compile anew.
+    learner.compile(optimizer=keras.optimizers.Adam(recipe.learning_rate), jit_compile=False)
+    taught, held_out = (
+        _Prepared(part, scaling, losses, part.propensities if position == "inverse" else None)
+        for part in (lessons, validation)
+    )
+    epochs = fit(
+        learner,
+        Batches(lessons.list_count, recipe.batch_size, seed, lambda chosen, _: (taught.of(chosen),)),
+        recipe.epochs,
+        stage="training the ranker",
+        report=report,
+        validate=(lambda: -_mean_loss(learner, held_out)) if validation.list_count else None,
+        patience=recipe.patience,
+        measure="log likelihood",
+    )
+    served = _at_the_top(network) if position == "feature" else network
+    return FittedRanker(
+        heads=losses.heads,
+        scaling=scaling,
+        epochs=epochs,
+        tower=to_litert(served),
+        original=to_keras(served),
+        examination=None if tower is None else np.exp(ops.convert_to_numpy(tower.log_looks)),
+        network=served,
+    )
+
+
+def look_shares(lessons: Lessons) -> Floats:
+    """(P,) clicks a showing of each place over those of the first, at most 1: where learning θ starts.
+
+    It blames the place for everything; how much was the doing of what stood there, learning has to find.
+    """
+    count = int(np.clip(lessons.positions.max(initial=1), 1, PLACES))
+    place = np.clip(lessons.positions, 1, count) - 1
+    clicked = lessons.labels["click"] == 1
+    # Ten showings at the common rate stand in for what a rare place hasn't had.
+    shown = np.bincount(place, minlength=count) + 10
+    rate = (np.bincount(place, clicked, count) + 10 * clicked.mean()) / shown
+    return np.minimum(rate / rate[0], 1).astype(np.float32)
+
+
+def _clicks_alone(lessons: Lessons) -> Lessons:
+    """What was found and not chosen is as good as not clicked."""
+    return replace(lessons, labels={"click": (lessons.labels["click"] == 1).astype(np.float32)})
+
+
+def _mean_loss(learner: Learner, held_out: _Prepared) -> float:
+    """Over the lists; blocks of them, weighed by what the loss is a mean of."""
+    sums, count = 0.0, 0
+    places = np.maximum(held_out.counts, 1)
+    blocks = np.split(np.arange(len(places)), _cuts(places))
+    for chosen in blocks:
+        x = held_out.of(chosen)
+        size = len(chosen) if learner.kind == "found" else len(x["lists"])
+        sums += size * float(learner.compute_loss(x=x, y_pred=learner(x, training=False), training=False))
+        count += size
+    return sums / max(count, 1)
+
+
+def _cuts(places: npt.NDArray[np.int64]) -> Sequence[int]:
+    """Where to cut lists of so many `places` (S,) so that no block has much more than `AT_ONCE`."""
+    block = np.cumsum(places) // AT_ONCE
+    cuts: list[int] = (np.flatnonzero(np.diff(block)) + 1).tolist()
+    return cuts
+
+
+def _at_the_top(network: keras.Model) -> keras.Model:
+    """The network as it answers of the first place, without an input for it."""
+    inputs = {tensor.name: tensor for tensor in network.inputs if tensor.name != "place"}
+    given = next(iter(inputs.values()))
+    first = layers.Rescaling(0.0)(given[:, :1])  # log 1
+    return keras.Model(inputs, network({**inputs, "place": first}), name="ranker")
