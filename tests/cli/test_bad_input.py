@@ -98,6 +98,7 @@ def test_a_log_that_is_none(refused, written, bundle, content, said):
         ("user_id,item_id,timestamp\nu,x,1\n", "isn't in the catalogue"),
         ("user_id,item_id,timestamp\nu,a,1\n,b,2\n", "'user_id' is empty"),
         ('{"user_id": "u", "item_id": ["a", "b"], "timestamp": 1}\n', "holds lists"),
+        ("user_id,item_id,timestamp,position\nu,,1,1\nu,b,2,2\n", "'item_id' is empty"),
         (b"\x00\x01\x02\x03" * 100, "binary"),
     ],
 )

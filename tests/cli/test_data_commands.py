@@ -51,6 +51,33 @@ def test_check_reports_impressions_and_where_they_were_refused(written, tmp_path
     assert (report["impressions"], report["files"][-1]["kind"]) == (20, "impressions")
 
 
+def test_check_tells_what_came_of_impressions_and_mends_what_is_no_number(written, tmp_path):
+    log = written("user_id,item_id,timestamp\nu,a,1\nu,b,2\nv,c,3\n", "log.csv")
+    rows = "v,a,5,0,r,1,90,0\nv,b,5,-7,r,0,NaN,hm\nv,c,5,two,r,0,-1,1\n"
+    header = "user_id,item_id,timestamp,rank,request_id,click,watch_minutes,dismissed"
+    shown = written(f"{header}\n{rows}", "shown.csv")
+    done = run(app, ["check", "--interactions", str(log), "--impressions", str(shown), "--json"])
+    assert done.exit_code == 0
+    file = json.loads(done.stdout)["files"][-1]
+    roles = [column["role"] for column in file["columns"]][3:]
+    assert roles == ["position", "recommendation", "click", "watch_time", "hidden"]
+    assert [(finding["what"], finding["lines"], finding["examples"]) for finding in file["repaired"]] == [
+        ("'rank' isn't a number, left empty", [4], ["two"]),
+        ("'rank' isn't a place, left empty", [3], ["-7"]),
+        ("'watch_minutes' isn't a length of time, left empty", [4], ["-1"]),
+        ("'dismissed' says neither yes nor no, left empty", [3], ["hm"]),
+    ]
+    assert file["notes"][:3] == [
+        "'rank' counts from 0: each place is raised by one",
+        "1 list by recommendation id; 1 of 3 have a place",
+        "chosen at places 1 to 5: 100.0%, –, –, –, –",
+    ]
+    stated = ["--set", 'data.columns."rank".role=ignored', "--set", 'data.columns."dismissed".role=outcome']
+    again = run(app, ["check", "--interactions", str(log), "--impressions", str(shown), "--json", *stated])
+    roles = [column["role"] for column in json.loads(again.stdout)["files"][-1]["columns"]][3:]
+    assert roles == ["ignored", "recommendation", "click", "watch_time", "outcome"]
+
+
 def test_convert_writes_tables_and_names_them(tmp_path, example_data):
     done = run(app, ["convert", "movielens", str(example_data), "--out", str(tmp_path)])
     assert done.exit_code == 0

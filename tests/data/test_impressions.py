@@ -123,6 +123,13 @@ def test_places_count_from_one():
     assert "'position' counts from 0: each place is raised by one" in file.notes
 
 
+def test_at_one_moment_the_first_place_comes_first_and_an_unknown_one_last():
+    lines = ["a,x,5,3", "a,y,5,", "a,z,5,1", "a,w,5,2"]
+    found = reading(*lines, columns="user_id,item_id,timestamp,position").impressions
+    assert found.shown.rows.tolist() == [2, 3, 0, 1]
+    assert found.positions.tolist() == [1, 2, 3, 0]
+
+
 @pytest.mark.parametrize("name", ["rank", "Place", "slot", "displayPosition"])
 def test_places_have_other_names(name):
     assert places("2", "1", name=name)[0] == [2, 1]

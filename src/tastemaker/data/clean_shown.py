@@ -145,7 +145,8 @@ def _lists_told(impressions: Impressions) -> list[str]:
     by = "recommendation id" if named == impressions.list_count else "user and moment"
     by = f"{by}, {named:,} of them by recommendation id" if 0 < named < impressions.list_count else by
     known = int((impressions.positions > 0).sum())
-    told = [f"{impressions.list_count:,} lists by {by}; {known:,} of {impressions.size:,} have a place"]
+    lists = f"{impressions.list_count:,} list{'s' * (impressions.list_count != 1)}"
+    told = [f"{lists} by {by}; {known:,} of {impressions.size:,} have a place"]
     if not known or "click" not in impressions.outcomes:
         return told
     clicks = impressions.outcomes["click"]

@@ -57,7 +57,7 @@ class Said(NamedTuple):
     values: pl.Series
     """(E,) Float64, 0 or 1, or seconds; null where unknown"""
     chosen: pl.Series
-    """(E,) Float64, 0 or 1: whether it was chosen; null where that can't be told from it"""
+    """(E,) Float64, 0 or 1: whether it was chosen, if this column tells of choice; null where unknown"""
     told: str
     """one line for the report"""
     repaired: tuple[Finding, ...] = ()
@@ -132,8 +132,6 @@ def _yes_or_no(cells: pl.Series, column: Column, lines: pl.Series) -> Said:
         values = (number >= COMPLETE * whole).cast(pl.Float64).fill_null(values)
         told = f" ({COMPLETE:.0%} of it or more)"
     values, chosen = _known(values, word), _known(chosen, word)
-    if column.role in (Role.HIDDEN, Role.RANDOMISED):
-        chosen = chosen.clear(len(chosen))
     odd = ~(is_yes | is_no | word.is_in(list(SILENT)))
     found = [_finding(cells, odd, lines, f"'{column.name}' says neither yes nor no, left empty")] * odd.any()
     told = f"'{column.name}' says of {int(values.sum()):,} of {len(values):,} that they were {what}{told}"
