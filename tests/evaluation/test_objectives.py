@@ -108,6 +108,13 @@ def test_without_lengths_completions_tell_of_long_videos():
     assert "length shown" not in report.markdown()
 
 
+def test_more_clicks_that_are_watched_are_no_bait():
+    line = asked(world(lists=1500, kinds=("clip", "good")), []).line("click")
+    assert line.changes["click_rate"].low > 0
+    assert line.changes["watch_time"].low > 0
+    assert not any("clickbait" in flag for flag in line.flags)
+
+
 def test_where_all_are_good_there_is_no_trap():
     report = asked(world(kinds=("good",)))
     assert not any(line.flags for line in report.lines)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from sklearn.calibration import CalibratedClassifierCV, _SigmoidCalibration
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
@@ -66,34 +66,26 @@ def squeezed(chances):
     return 1e-6 + (1 - 2e-6) * chances
 
 
-def test_platts_curve_is_that_of_scikit_learn():
-    scores, labels, weights = planted(1)
-    logits = np.log(scores / (1 - scores))
-    for given_weights in (None, weights):
-        theirs = _SigmoidCalibration().fit(logits, labels, given_weights).predict(logits)
-        np.testing.assert_allclose(
-            Platt.fit(logits, labels, given_weights)(logits), squeezed(theirs), atol=1e-6
-        )
-
-
-def test_platts_curve_is_that_of_scikit_learns_own_door():
+@pytest.mark.filterwarnings("ignore:.*sample_weight")
+@pytest.mark.parametrize("weighed", [False, True])
+def test_platts_curve_is_that_of_scikit_learn(weighed):
     rng = np.random.default_rng(2)
     features = rng.normal(size=(3000, 3))
     labels = (rng.uniform(size=3000) < 1 / (1 + np.exp(-features @ [1, -2, 0.5] * 0.7))).astype(int)
+    weights = rng.uniform(0.5, 3, 2000) if weighed else None
     model = LogisticRegression().fit(features[:1000], labels[:1000])
-    theirs = CalibratedClassifierCV(FrozenEstimator(model), method="sigmoid", ensemble=True, cv=2)
-    theirs.fit(features[1000:], labels[1000:])
-    # A frozen model is the same in both folds; each fold gives a curve, and theirs is the mean of the two.
     logits = model.decision_function(features)
-    ours = []
-    for curve in theirs.calibrated_classifiers_:
-        (sigmoid,) = curve.calibrators
-        ours.append(1 / (1 + np.exp(sigmoid.a_ * logits + sigmoid.b_)))
-    np.testing.assert_allclose(np.mean(ours, 0), theirs.predict_proba(features)[:, 1], atol=1e-9)
+    # A frozen model is the same in both folds; each fold has a curve of its own, on a half held out.
+    theirs = CalibratedClassifierCV(FrozenEstimator(model), method="sigmoid", ensemble=True, cv=2)
+    theirs.fit(features[1000:], labels[1000:], sample_weight=weights)
     folds = StratifiedKFold(2).split(features[1000:], labels[1000:])
-    for (_, held), their in zip(folds, ours, strict=True):
-        head = Platt.fit(logits[1000:][held], labels[1000:][held])
-        np.testing.assert_allclose(head(logits), squeezed(their), atol=1e-6)
+    ours = []
+    for (_, held), half in zip(folds, theirs.calibrated_classifiers_, strict=True):
+        head = Platt.fit(logits[1000:][held], labels[1000:][held], weights[held] if weighed else None)
+        np.testing.assert_allclose(head(logits), squeezed(half.predict_proba(features)[:, 1]), atol=1e-6)
+        ours.append(head(logits))
+    both = theirs.predict_proba(features)[:, 1]
+    np.testing.assert_allclose(np.mean(ours, 0), squeezed(both), atol=1e-6)
 
 
 def test_scores_that_part_yes_and_no_give_no_infinite_slope():
@@ -142,9 +134,14 @@ def test_no_two_are_turned_round_or_made_alike(seen, asked, kind):
 
 
 def test_neighbours_a_hair_apart_stay_in_order():
-    scores = [0.1, math.nextafter(0.1, 1), 0.3, math.nextafter(0.3, 1)]
-    head = Isotonic.fit(scores, [0, 1, 0, 1], [0.3, 0.7, 0.1, 0.9])
-    assert calibration_from_json(head.as_json()).scores.tolist() == head.scores.tolist()
+    # 0.1 times a weight, over that weight, is often not 0.1 again, and may be its neighbour.
+    scores = [0.1, math.nextafter(0.1, 1), math.nextafter(0.1 + 2**-56, 1)]
+    weights = np.random.default_rng(0).uniform(0.1, 3, (200, 3))
+    assert (weights[:, 0] * scores[0] / weights[:, 0] != scores[0]).any()
+    for three in weights:
+        head = Isotonic.fit(scores, [0, 0.5, 1], three)
+        assert head.scores.tolist() == scores
+        assert calibration_from_json(head.as_json()).as_json() == head.as_json()
 
 
 @pytest.mark.parametrize("kind", KINDS)
