@@ -19,6 +19,8 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.features.moments import Found, Moment, Moments
 from tastemaker.recipe import Column, Role
 
+pytestmark = pytest.mark.filterwarnings("error")
+
 DAY = 86_400.0
 NOW = datetime(2022, 6, 15, 18, tzinfo=UTC).timestamp()  # a Wednesday
 NAN = math.nan
@@ -174,6 +176,16 @@ def test_of_a_long_history_only_the_newest_are_near():
     assert features(moment=moment._replace(rows=np.append(rows[1:], 2)))["like_nearest"][0] == 0
     assert table["like_mean"][0] == pytest.approx(41 / 50)
     assert table["same_series"] == [41, 41, 9, 0, 10]
+
+
+@pytest.mark.parametrize("is_clock", [True, False])
+def test_series_and_categories_are_looked_for_in_the_newest_two_hundred_events(is_clock):
+    rows = np.array([4] * 50 + [2] * 200, np.int32)
+    moment = Moment(rows, NOW - np.arange(250, 0, -1.0), NOW)
+    table = features(log_of(EVENTS, is_clock=is_clock), moment)
+    assert table["same_series"] == [0, 0, 200, 0, 0]
+    assert table["share_genres"] == about(0.5, 0, 1, NAN, 0)
+    assert table["history_length"] == about(*[math.log1p(250)] * 5)
 
 
 def test_history_has_a_length_an_end_and_a_taste_for_the_popular():

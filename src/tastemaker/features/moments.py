@@ -16,7 +16,7 @@ from tastemaker.data.catalogue import Catalogue, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.released import released_days
 from tastemaker.features.asof import DAY_S, AsOf, Past
-from tastemaker.features.taste import Repeats, Shared, Values, fading, repeats
+from tastemaker.features.taste import Values, fading, repeats
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[Any] | float
@@ -209,10 +209,10 @@ class Moments:
         yield np.log1p((now - np.where(np.isinf(first), np.nan, first)) / DAY_S)
 
     def _history(self, past: Past, rows: Rows, seen: _Seen) -> Iterator[Numbers]:
-        again: Repeats = repeats(self._series.take(rows), self._series_count, self._series.take(seen.rows))
+        again = repeats(self._series.take(rows), self._series_count, self._series.take(seen.rows))
         yield again.counts
         weights = self._weights[len(self._weights) - len(seen.rows) :]
-        shared: Shared = self._values.shared(rows, seen.rows, weights)
+        shared = self._values.shared(rows, seen.rows, weights)
         yield from shared.shares
         yield seen.hours_since(again.newest)
         yield seen.hours_since(shared.newest)
