@@ -18,9 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
-from tastemaker.features.scaling import Scaling
-from tastemaker.rank.calibration import calibration_from_json
-from tastemaker.rank.objective import Objective
 
 from benchmarks.baselines import plain
 from benchmarks.quality import DATA, teller
@@ -33,7 +30,10 @@ from tastemaker.evaluation.intervals import Interval, difference_interval
 from tastemaker.evaluation.lists import ndcg_of_lists
 from tastemaker.evaluation.report import Mark
 from tastemaker.features.lessons import Lessons
+from tastemaker.features.scaling import Scaling
 from tastemaker.progress import NO_TRAIL, silent
+from tastemaker.rank.calibration import calibration_from_json
+from tastemaker.rank.objective import Objective
 from tastemaker.rank.ranker import View, told
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.tower import Tower

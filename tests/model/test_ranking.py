@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tastemaker.errors import TrainingError
-from tastemaker.features.clicks import clicked_lists, ndcg
 from tastemaker.features.lessons import Lessons
 from tastemaker.recipe import RankingRecipe
 from tastemaker.retrieve.tower import Tower
 
 keras = pytest.importorskip("keras")
 
-from tastemaker.model.ranking import FittedRanker, fit_ranker, ranking_network  # noqa: E402
+from tastemaker.model.ranking import FittedRanker, fit_ranker  # noqa: E402
 
 pytestmark = pytest.mark.slow  # TensorFlow takes seconds to load
 
@@ -32,7 +30,8 @@ def some_lessons(lists: int = 60, places: int = 6, dim: int = 5, seed: int = 1) 
     return Lessons(
         numbers=numbers,
         queries=rng.normal(0, 0.4, (lists, dim)).astype(np.float32),
-        items=rng.normal(0, 0.4, (size, dim)).astype(np.float32),
+        vectors=rng.normal(0, 0.4, (size, dim)).astype(np.float32),
+        rows=np.arange(size, dtype=np.int32),
         lists=np.repeat(np.arange(lists, dtype=np.int32), places),
         positions=np.tile(np.arange(1, places + 1, dtype=np.int32), lists),
         labels={

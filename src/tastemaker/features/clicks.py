@@ -89,7 +89,8 @@ def clicked_lists(
     lessons = Lessons(
         numbers=numbers,
         queries=np.zeros((lists, 0), np.float32),
-        items=np.zeros((lists * places, 0), np.float32),
+        vectors=np.zeros((1, 0), np.float32),
+        rows=np.zeros(lists * places, np.int32),
         lists=np.repeat(np.arange(lists, dtype=np.int32), places),
         positions=np.tile(np.arange(1, places + 1, dtype=np.int32), lists),
         labels={"click": clicked.ravel().astype(np.float32)},

@@ -19,7 +19,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from tastemaker.errors import TrainingError
-from tastemaker.features.lessons import Lessons
+from tastemaker.features.lessons import Head, Lessons
 from tastemaker.features.scaling import Scaling
 from tastemaker.model.export import to_keras, to_litert
 from tastemaker.model.fit import Batches, fit
@@ -57,7 +57,7 @@ class FittedRanker:
         network: what both files hold.
     """
 
-    heads: tuple[str, ...]
+    heads: tuple[Head, ...]
     scaling: Scaling
     epochs: int
     tower: bytes
@@ -82,31 +82,38 @@ def _inputs(lessons: Lessons, scaled: Floats, chosen: npt.NDArray[np.int64]) -> 
     return {
         "numbers": scaled,
         "query": lessons.queries[lessons.lists[chosen]],
-        "item": lessons.items[chosen],
+        "item": lessons.vectors[lessons.rows[chosen]],
         "place": np.log(np.maximum(lessons.positions[chosen], 1)).astype(np.float32)[:, None],
     }
 
 
 def ranking_network(
-    lessons: Lessons, start: Floats, recipe: RankingRecipe, *, by_place: bool = False
+    lessons: Lessons,
+    start: Floats,
+    recipe: RankingRecipe,
+    *,
+    by_place: bool = False,
+    slopes: Floats | None = None,
 ) -> keras.Model:
     """The network for such lessons, untrained: its outputs are `start` (H,) but for a little noise.
 
     Args:
         by_place: it has an input `place` (n, 1) more, log of the position: 0 is the first.
+        slopes: (F,) of a sum of the numbers beside all else (the wide part of Cheng et al., 2016), from which
+            learning starts; None for no such sum. Of one head alone.
     Raises: TrainingError where there is nothing to read.
     """
     inputs, parts = {}, []
     if lessons.numbers.shape[1]:
         inputs["numbers"] = keras.Input((lessons.numbers.shape[1],), name="numbers")
         parts.append(inputs["numbers"])
-    dim = lessons.items.shape[1]
+    dim = lessons.vectors.shape[1]
     if dim and recipe.vectors:
         query, item = (keras.Input((dim,), name=name) for name in ("query", "item"))
         inputs |= {"query": query, "item": item}
         # Entries of unit vectors are small, and their products smaller: all three are brought to about 1.
         sizes = [
-            float(np.sqrt(np.mean(np.square(side)) + 1e-12)) for side in (lessons.queries, lessons.items)
+            float(np.sqrt(np.mean(np.square(side)) + 1e-12)) for side in (lessons.queries, lessons.vectors)
         ]
         sides = [layers.Rescaling(1 / size)(side) for side, size in zip((query, item), sizes, strict=True)]
         beside = layers.Concatenate()([*sides, layers.Multiply()(sides)])
@@ -122,6 +129,10 @@ def ranking_network(
     for _ in range(recipe.crosses):
         x = _cross(first, x)
     heads = _heads(x, len(start), recipe)
+    if slopes is not None:
+        wide = layers.Dense(1, use_bias=False, name="wide")
+        heads = layers.Add()([heads, wide(inputs["numbers"])])
+        wide.kernel.assign(slopes[:, None])
     return keras.Model(inputs, layers.Rescaling(1.0, start.tolist(), name="outputs")(heads), name="ranker")
 
 
@@ -136,7 +147,7 @@ def _cross(first: Any, x: Any) -> Any:
 
 
 def _heads(x: Any, count: int, recipe: RankingRecipe) -> Any:
-    """(n, W) → (n, H): of one trunk for all heads, or of `experts` that each head mixes by a gate of its own."""
+    """(n, W) → (n, H): of one trunk for all, or of `experts` that each head mixes by a gate of its own."""
     small = keras.initializers.RandomNormal(stddev=0.01)
     if not recipe.experts:
         return layers.Dense(count, kernel_initializer=small, name="heads")(_trunk(x, recipe))
@@ -241,47 +252,53 @@ class _Prepared:
 
 def fit_ranker(
     lessons: Lessons,
-    validation: Lessons,
+    validation: Lessons | None,
     recipe: RankingRecipe,
     seed: int,
     report: Report = silent,
     *,
     kind: Kind,
+    base: int | None = None,
 ) -> FittedRanker:
     """Train the second network. A seed repeats its weights.
 
     Args:
         lessons: numbers as they are, not scaled; `propensities` are asked for by `inverse` alone.
-        validation: training stops by its loss; without lists, all epochs are trained.
+        validation: training stops by its loss; None trains all epochs.
         kind: shown: what was clicked, watched and liked of what somebody was shown, place by place. found:
             what was chosen of what retrieval found, list by list; of positions nothing is known.
+        base: of `found`, the column whose order learning starts from, so that what can't be learnt leaves it.
     Raises: TrainingError where there is nothing to learn, or the loss stops being a number.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     position = recipe.position if kind == "shown" else "none"
     if kind == "found":
-        lessons, validation = _clicks_alone(lessons), _clicks_alone(validation)
+        lessons = _clicks_alone(lessons)
+        validation = None if validation is None else _clicks_alone(validation)
     if position == "inverse" and lessons.propensities is None:
         raise TrainingError("ranking.position is inverse, and no place has a chance of being looked at.")
     losses = HeadLosses.fit(lessons)
     scaling = Scaling.fit(lessons.numbers)
-    network = ranking_network(lessons, losses.start, recipe, by_place=position == "feature")
+    slopes = None if base is None else _slopes(lessons, scaling, base)
+    network = ranking_network(lessons, losses.start, recipe, by_place=position == "feature", slopes=slopes)
     tower = PositionTower(look_shares(lessons)) if position == "tower" else None
     learner = Learner(network, losses, tower, kind)
     # Every batch has a number of places of its own, which XLA would compile anew.
     learner.compile(optimizer=keras.optimizers.Adam(recipe.learning_rate), jit_compile=False)
-    taught, held_out = (
-        _Prepared(part, scaling, losses, part.propensities if position == "inverse" else None)
-        for part in (lessons, validation)
-    )
+
+    def prepared(part: Lessons) -> _Prepared:
+        return _Prepared(part, scaling, losses, part.propensities if position == "inverse" else None)
+
+    taught = prepared(lessons)
+    held_out = None if validation is None else prepared(validation)
     epochs = fit(
         learner,
         Batches(lessons.list_count, recipe.batch_size, seed, lambda chosen, _: (taught.of(chosen),)),
         recipe.epochs,
         stage="training the ranker",
         report=report,
-        validate=(lambda: -_mean_loss(learner, held_out)) if validation.list_count else None,
+        validate=None if held_out is None else lambda: -_mean_loss(learner, held_out),
         patience=recipe.patience,
         measure="log likelihood",
     )
@@ -295,6 +312,20 @@ def fit_ranker(
         examination=None if tower is None else np.exp(ops.convert_to_numpy(tower.log_looks)),
         network=served,
     )
+
+
+def _slopes(lessons: Lessons, scaling: Scaling, base: int) -> Floats:
+    """(F,) 0 but for `base`, whose slope finds what was chosen best when it stands alone."""
+    column = scaling(lessons.numbers)[:, base]
+    wanted = (lessons.labels["click"] == 1).astype(np.float32)
+
+    def loss(slope: float) -> float:
+        each = listwise(np.float32(slope) * column, wanted, lessons.lists, lessons.list_count)
+        return float(ops.mean(each))
+
+    slopes = np.zeros(lessons.numbers.shape[1], np.float32)
+    slopes[base] = min(np.geomspace(0.125, 16, 29), key=loss)
+    return np.asarray(slopes)
 
 
 def look_shares(lessons: Lessons) -> Floats:

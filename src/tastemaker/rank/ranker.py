@@ -19,7 +19,7 @@ from tastemaker.errors import BundleError, ObjectiveError
 from tastemaker.features.lessons import Head
 from tastemaker.features.moments import Found, Moment, Moments
 from tastemaker.features.scaling import Scaling
-from tastemaker.rank.calibration import Calibration
+from tastemaker.rank.calibration import Calibration, calibration_from_json
 from tastemaker.rank.objective import Objective
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.candidates import Candidates
@@ -50,7 +50,7 @@ class RankerNote(BaseModel):
     devices: tuple[str, ...] = ()
     objective: str
     scaling: dict[str, list[float]]
-    calibrations: dict[str, dict[str, list[float]]] = {}
+    calibrations: dict[str, dict[str, Any]] = {}
     """by head"""
 
 
@@ -190,7 +190,7 @@ class Ranker:
             self.note = RankerNote.model_validate(bundle.ranker)
             self._scaling = Scaling.from_json(self.note.scaling)
             self._calibrations = {
-                head: Calibration.from_json(values) for head, values in self.note.calibrations.items()
+                head: calibration_from_json(values) for head, values in self.note.calibrations.items()
             }
         except (ValidationError, ValueError, KeyError) as error:
             raise BundleError(f"ranker.json is damaged: {str(error).splitlines()[0]}") from None

@@ -188,7 +188,7 @@ class Choice:
     pairs: str
 
 
-def onvalidation_of(
+def on_validation(
     data: Dataset, log: Interactions, recipe: Recipe, report: Report, watch: Watch
 ) -> Choice | None:
     """What `attempt` chooses, and how good it is; no exam is held. None where nobody can be asked."""

@@ -5,6 +5,7 @@ ranker is used at all, and what came of their places mends its chances. What is 
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from tastemaker.evaluation.intervals import Interval, mean_interval
 from tastemaker.evaluation.lists import ndcg_of_lists
 from tastemaker.features.lessons import Lessons
 from tastemaker.progress import Progress, Report
-from tastemaker.rank.calibration import fit_calibration
+from tastemaker.rank.calibration import Calibration, Isotonic, Platt
 from tastemaker.rank.objective import Objective
 from tastemaker.rank.ranker import CHANCES, RankerNote, View, seen_vectors, told
 from tastemaker.recipe import Recipe
@@ -37,7 +38,7 @@ FOLDS = 4
 NEWEST = 0.2
 """Share of the lists shown, the newest, that are ordered by a network that has learnt from those before."""
 SHOWN_LATE = 0.3
-"""Share of what was shown, the newest, that an order is learnt from; retrieval learns from what came before."""
+"""Share of what was shown, the newest, that an order is learnt from; retrieval learns from what is older."""
 TOP, OTHERS = 50, 50
 """Rivals of what was chosen in a list of hundreds: the first of them, and some of the others."""
 MOST = 5000
@@ -159,37 +160,29 @@ def learn_order(
     # Lists that retrieval found without the answer teach a contest nothing; lists shown, that nobody chose.
     useful = np.flatnonzero(chosen) if kind == "found" else np.arange(lessons.list_count)
     taught = with_rivals(lessons, rng) if kind == "found" else lessons
+    score = view.moments.names.index("retrieval_score")
+    fit = partial(fit_ranker, seed=recipe.seed, kind=kind, base=score if kind == "found" else None)
     parts = parts_of(lessons.list_count, kind, rng)
     held, outputs, epochs = [], [], []
     for number, part in enumerate(parts):
         report(Progress("order, on trial", number, len(parts)))
         inside, outside = np.intersect1d(useful, part), np.setdiff1d(useful, part)
-        tried = fit_ranker(
-            taught.of_lists(outside), taught.of_lists(inside), recipe.ranking, recipe.seed, kind=kind
-        )
+        tried = fit(taught.of_lists(outside), taught.of_lists(inside), recipe.ranking)
         epochs.append(tried.epochs)
-        held.append(lessons.of_lists(part))
-        outputs.append(tried.raw(held[-1]))
+        each = lessons.of_lists(part)
+        outputs.append(tried.raw(each))
+        held.append(each if tried.examination is None else _looked_at(each, tried.examination))
     report(Progress("order, on trial", len(parts), len(parts)))
-    final = fit_ranker(
-        taught.of_lists(useful),
-        None,
-        recipe.ranking.model_copy(update={"epochs": max(1, round(float(np.mean(epochs))))}),
-        recipe.seed,
-        report,
-        kind=kind,
+    steps = max(1, round(float(np.mean(epochs))))
+    final = fit(
+        taught.of_lists(useful), None, recipe.ranking.model_copy(update={"epochs": steps}), report=report
     )
     calibrations = {
-        head: fit_calibration(
-            recipe.ranking.calibration,
-            np.concatenate([output[:, place] for output in outputs]),
-            np.concatenate([each.labels[head] for each in held]),
-        )
+        head: _calibration(recipe.ranking.calibration, head, held, [output[:, place] for output in outputs])
         for place, head in enumerate(final.heads)
         if head in CHANCES and recipe.ranking.calibration != "none"
     }
     objective = Objective.parse(recipe.ranking.objective, final.heads)
-    score = view.moments.names.index("retrieval_score")
     gains = []
     for part, each, output in zip(parts, held, outputs, strict=True):
         due = None if relevant is None else relevant[part]
@@ -207,6 +200,27 @@ def learn_order(
     )
     count = sum(len(part) for part in parts)
     return Ranking(note, final.tower, final.original, view.vectors, gain, count)
+
+
+def _looked_at(lessons: Lessons, examination: Floats) -> Lessons:
+    places = np.clip(lessons.positions, 1, len(examination)) - 1
+    return replace(lessons, propensities=examination[places])
+
+
+def _calibration(
+    kind: Literal["isotonic", "platt"], head: str, held: list[Lessons], outputs: list[Floats]
+) -> Calibration:
+    """Of one head, by what came of places it hadn't learnt from.
+
+    A place that is looked at with a chance θ counts θ, and what was chosen there as 1 / θ: over many, the
+    share of what is chosen once it is looked at.
+    """
+    labels = np.concatenate([each.labels[head] for each in held])
+    looks = np.concatenate(
+        [np.ones(each.size) if each.propensities is None else each.propensities for each in held]
+    )
+    fit = Isotonic.fit if kind == "isotonic" else Platt.fit
+    return fit(np.concatenate(outputs), labels / looks, looks)
 
 
 def parts_of(lists: int, kind: Kind, rng: np.random.Generator) -> list[Counts]:
