@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tastemaker.errors import TrainingError
-from tastemaker.features.clicks import clicked_lists, ndcg
 from tastemaker.features.lessons import Lessons
 from tastemaker.recipe import RankingRecipe
 from tastemaker.retrieve.tower import Tower
 
 keras = pytest.importorskip("keras")
 
-from tastemaker.model.ranking import FittedRanker, fit_ranker, ranking_network  # noqa: E402
+from tastemaker.model.ranking import FittedRanker, fit_ranker  # noqa: E402
 
 pytestmark = pytest.mark.slow  # TensorFlow takes seconds to load
 

@@ -136,7 +136,7 @@ def _cross(first: Any, x: Any) -> Any:
 
 
 def _heads(x: Any, count: int, recipe: RankingRecipe) -> Any:
-    """(n, W) → (n, H): of one trunk for all heads, or of `experts` that each head mixes by a gate of its own."""
+    """(n, W) → (n, H): of one trunk for all heads, or of experts that each mixes by a gate of its own."""
     small = keras.initializers.RandomNormal(stddev=0.01)
     if not recipe.experts:
         return layers.Dense(count, kernel_initializer=small, name="heads")(_trunk(x, recipe))
@@ -308,7 +308,8 @@ def look_shares(lessons: Lessons) -> Floats:
     # Ten showings at the common rate stand in for what a rare place hasn't had.
     shown = np.bincount(place, minlength=count) + 10
     rate = (np.bincount(place, clicked, count) + 10 * clicked.mean()) / shown
-    return np.minimum(rate / rate[0], 1).astype(np.float32)
+    shares: Floats = np.minimum(rate / rate[0], 1).astype(np.float32)
+    return shares
 
 
 def _clicks_alone(lessons: Lessons) -> Lessons:
