@@ -24,6 +24,7 @@ from tastemaker.features.scaling import Scaling
 from tastemaker.model.export import to_keras, to_litert
 from tastemaker.model.fit import Batches, fit
 from tastemaker.model.places import HeadLosses, listwise
+from tastemaker.model.wide import best_slopes
 from tastemaker.progress import Report, silent
 from tastemaker.recipe import RankingRecipe
 
@@ -99,8 +100,8 @@ def ranking_network(
 
     Args:
         by_place: it has an input `place` (n, 1) more, log of the position: 0 is the first.
-        slopes: (F,) of a sum of the numbers beside all else (the wide part of Cheng et al., 2016), from which
-            learning starts; None for no such sum. Of one head alone.
+        slopes: (F,) of a sum of the numbers that stands beside all else and stays as it is (the wide part of
+            Cheng et al., DLRS 2016); None for no such sum. Of one head alone.
     Raises: TrainingError where there is nothing to read.
     """
     inputs, parts = {}, []
@@ -128,9 +129,11 @@ def ranking_network(
     x = first = layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
     for _ in range(recipe.crosses):
         x = _cross(first, x)
-    heads = _heads(x, len(start), recipe)
+    heads = _heads(
+        x, len(start), recipe, keras.initializers.RandomNormal(stddev=0.01 if slopes is None else 0)
+    )
     if slopes is not None:
-        wide = layers.Dense(1, use_bias=False, name="wide")
+        wide = layers.Dense(1, use_bias=False, trainable=False, name="wide")
         heads = layers.Add()([heads, wide(inputs["numbers"])])
         wide.kernel.assign(slopes[:, None])
     return keras.Model(inputs, layers.Rescaling(1.0, start.tolist(), name="outputs")(heads), name="ranker")
@@ -146,9 +149,8 @@ def _cross(first: Any, x: Any) -> Any:
     return layers.Add()([layers.Multiply()([first, mixed]), x])
 
 
-def _heads(x: Any, count: int, recipe: RankingRecipe) -> Any:
-    """(n, W) → (n, H): of one trunk for all, or of `experts` that each head mixes by a gate of its own."""
-    small = keras.initializers.RandomNormal(stddev=0.01)
+def _heads(x: Any, count: int, recipe: RankingRecipe, small: Any) -> Any:
+    """(n, W) → (n, H): of one trunk for all heads, or of experts that each mixes by a gate of its own."""
     if not recipe.experts:
         return layers.Dense(count, kernel_initializer=small, name="heads")(_trunk(x, recipe))
     experts = ops.stack([_trunk(x, recipe) for _ in range(recipe.experts)], axis=1)  # (n, E, W)
@@ -259,6 +261,7 @@ def fit_ranker(
     *,
     kind: Kind,
     base: int | None = None,
+    epochs: int | None = None,
 ) -> FittedRanker:
     """Train the second network. A seed repeats its weights.
 
@@ -267,7 +270,9 @@ def fit_ranker(
         validation: training stops by its loss; None trains all epochs.
         kind: shown: what was clicked, watched and liked of what somebody was shown, place by place. found:
             what was chosen of what retrieval found, list by list; of positions nothing is known.
-        base: of `found`, the column whose order learning starts from, so that what can't be learnt leaves it.
+        base: of `found`, the column that retrieval sorted by. The best sum of numbers is found first, and the
+            network learns what is to be added to it; nothing, where that doesn't do better on validation.
+        epochs: at most; None for those of the recipe. 0 leaves the sum of numbers alone.
     Raises: TrainingError where there is nothing to learn, or the loss stops being a number.
     """
     keras.utils.set_random_seed(seed)
@@ -280,7 +285,7 @@ def fit_ranker(
         raise TrainingError("ranking.position is inverse, and no place has a chance of being looked at.")
     losses = HeadLosses.fit(lessons)
     scaling = Scaling.fit(lessons.numbers)
-    slopes = None if base is None else _slopes(lessons, scaling, base)
+    slopes = None if base is None else best_slopes(lessons, scaling(lessons.numbers), base)
     network = ranking_network(lessons, losses.start, recipe, by_place=position == "feature", slopes=slopes)
     tower = PositionTower(look_shares(lessons)) if position == "tower" else None
     learner = Learner(network, losses, tower, kind)
@@ -292,16 +297,23 @@ def fit_ranker(
 
     taught = prepared(lessons)
     held_out = None if validation is None else prepared(validation)
-    epochs = fit(
-        learner,
-        Batches(lessons.list_count, recipe.batch_size, seed, lambda chosen, _: (taught.of(chosen),)),
-        recipe.epochs,
-        stage="training the ranker",
-        report=report,
-        validate=None if held_out is None else lambda: -_mean_loss(learner, held_out),
-        patience=recipe.patience,
-        measure="log likelihood",
-    )
+    before = None if slopes is None or held_out is None else _mean_loss(learner, held_out)
+    start_weights = learner.get_weights()
+    most, epochs = recipe.epochs if epochs is None else epochs, 0
+    if most:
+        epochs = fit(
+            learner,
+            Batches(lessons.list_count, recipe.batch_size, seed, lambda chosen, _: (taught.of(chosen),)),
+            most,
+            stage="training the ranker",
+            report=report,
+            validate=None if held_out is None else lambda: -_mean_loss(learner, held_out),
+            patience=recipe.patience,
+            measure="log likelihood",
+        )
+    if before is not None and held_out is not None and _mean_loss(learner, held_out) >= before:
+        learner.set_weights(start_weights)
+        epochs = 0
     served = _at_the_top(network) if position == "feature" else network
     return FittedRanker(
         heads=losses.heads,
@@ -312,20 +324,6 @@ def fit_ranker(
         examination=None if tower is None else np.exp(ops.convert_to_numpy(tower.log_looks)),
         network=served,
     )
-
-
-def _slopes(lessons: Lessons, scaling: Scaling, base: int) -> Floats:
-    """(F,) 0 but for `base`, whose slope finds what was chosen best when it stands alone."""
-    column = scaling(lessons.numbers)[:, base]
-    wanted = (lessons.labels["click"] == 1).astype(np.float32)
-
-    def loss(slope: float) -> float:
-        each = listwise(np.float32(slope) * column, wanted, lessons.lists, lessons.list_count)
-        return float(ops.mean(each))
-
-    slopes = np.zeros(lessons.numbers.shape[1], np.float32)
-    slopes[base] = min(np.geomspace(0.125, 16, 29), key=loss)
-    return np.asarray(slopes)
 
 
 def look_shares(lessons: Lessons) -> Floats:
@@ -339,7 +337,8 @@ def look_shares(lessons: Lessons) -> Floats:
     # Ten showings at the common rate stand in for what a rare place hasn't had.
     shown = np.bincount(place, minlength=count) + 10
     rate = (np.bincount(place, clicked, count) + 10 * clicked.mean()) / shown
-    return np.minimum(rate / rate[0], 1).astype(np.float32)
+    shares: Floats = np.minimum(rate / rate[0], 1).astype(np.float32)
+    return shares
 
 
 def _clicks_alone(lessons: Lessons) -> Lessons:

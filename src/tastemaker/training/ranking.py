@@ -173,9 +173,8 @@ def learn_order(
         outputs.append(tried.raw(each))
         held.append(each if tried.examination is None else _looked_at(each, tried.examination))
     report(Progress("order, on trial", len(parts), len(parts)))
-    steps = max(1, round(float(np.mean(epochs))))
     final = fit(
-        taught.of_lists(useful), None, recipe.ranking.model_copy(update={"epochs": steps}), report=report
+        taught.of_lists(useful), None, recipe.ranking, report=report, epochs=round(float(np.mean(epochs)))
     )
     calibrations = {
         head: _calibration(recipe.ranking.calibration, head, held, [output[:, place] for output in outputs])

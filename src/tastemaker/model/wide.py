@@ -1,0 +1,47 @@
+"""The sum of numbers that finds what was chosen best: a ranker's first guess, and all that few lists can teach."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from tastemaker.features.lessons import Lessons
+
+Floats = npt.NDArray[np.float32]
+
+PRIOR = 4.0
+"""Lists' worth of a squared slope: of 671 lists of ml-latest-small, a tenth to ten times as much ordered others no
+worse."""
+
+
+def best_slopes(lessons: Lessons, scaled: Floats, base: int) -> Floats:
+    """(F,) slopes of the contest in which each list's choice meets all others of its list.
+
+    A conditional logit (McFadden, 1974): the likelihood of every choice among its list's places is highest, less
+    PRIOR × the squares of the slopes. The slope of `base` alone is free, so that retrieval's own order is where
+    nothing else is known.
+
+    Args:
+        lessons: S lists, each with something that was clicked.
+        scaled: (M, F) their numbers.
+        base: the column that retrieval sorted by.
+    """
+    starts = np.searchsorted(lessons.lists, np.arange(lessons.list_count))
+    numbers, chosen = scaled.astype(np.float64), (lessons.labels["click"] == 1).astype(np.float64)
+    each = (
+        chosen / np.bincount(lessons.lists, chosen)[lessons.lists]
+    )  # a list counts once, however much was chosen
+    prior = np.full(numbers.shape[1], PRIOR / lessons.list_count)
+    prior[base] = 0
+
+    def cost(slopes: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        scores = numbers @ slopes
+        highest = np.maximum.reduceat(scores, starts)[lessons.lists]
+        powers = np.exp(scores - highest)
+        sums = np.add.reduceat(powers, starts)[lessons.lists]
+        loss = each @ (np.log(sums) + highest - scores)
+        slope = numbers.T @ (powers / sums - each)
+        return loss / lessons.list_count + prior @ slopes**2, slope / lessons.list_count + 2 * prior * slopes
+
+    start = np.zeros(numbers.shape[1])
+    start[base] = 1.0
+    return minimize(cost, start, jac=True, method="L-BFGS-B").x.astype(np.float32)
