@@ -1,9 +1,9 @@
-"""Is a second network's order better than retrieval's?    python -m benchmarks.two_stage ml-100k --seeds 1 2 3
+"""Is a second network's order better than retrieval's?    python -m benchmarks.two_stage ml-100k --seeds 1 2
 
-Retrieval learns from the part before the validation, the ranker from the lists that it finds for the
-validation's people; then the exam's people, of whom neither has seen an answer, are asked. All lists hold the
-recipe's 500 candidates. On the same lists, by the same numbers and with the same rivals, LightGBM's LambdaMART
-learns too (`pip install lightgbm`), its number of trees chosen as the ranker's epochs are; and rankers that
+Retrieval learns from the part before the validation, the ranker from the lists that it finds for people of the
+validation; then people of the exam, of whom neither has seen an answer, are asked. All lists hold the recipe's
+500 candidates. On the same lists, by the same numbers and with the same rivals, LightGBM's LambdaMART learns
+too (`pip install lightgbm`), its number of trees chosen as the ranker's epochs are; and so do rankers that
 don't see one group of features each.
 
 Every difference is paired over people, with a bootstrap interval. The exam is looked at once a row.
@@ -75,7 +75,8 @@ def measured(name: str, seed: int, asked: argparse.Namespace, console: Console) 
     console.print(f"{name}, seed {seed}: {note(recipe)}")
     tried = attempt(data, log, recipe, teller(console), NO_TRAIL)
     console.print(tried.evaluation, tried.order)
-    assert tried.recommender is not None and tried.ranking is not None
+    assert tried.recommender is not None
+    assert tried.ranking is not None
     retrieval = tried.recommender.retrieval
     exam, _ = choose(log, recipe.split, seed)
     validation = validation_of(exam, log, recipe)

@@ -150,7 +150,7 @@ def looked_at(logit: Any, target: Any, log_look: Any) -> Any:
     return -target * log_chance - (1 - target) * log_other
 
 
-def listwise(logit: Any, wanted: Any, lists: Any, count: int) -> Any:
+def listwise(logit: Any, wanted: Any, lists: Any, count: int, log_times: Any = 0.0) -> Any:
     """Cross-entropy of finding what was chosen among all that its list has.
 
     Args:
@@ -158,11 +158,12 @@ def listwise(logit: Any, wanted: Any, lists: Any, count: int) -> Any:
         wanted: (M,) 1 where chosen, else 0.
         lists: (M,) int32, rising: which list a place belongs to.
         count: S of lists.
+        log_times: (M,) log of how many places of its list each stands for.
     Returns: (S,) nats; the mean over the chosen where a list has several, 0 where it has none.
     """
     highest = ops.stop_gradient(ops.segment_max(logit, lists, num_segments=count))
     logit = logit - ops.take(highest, lists)
-    sums = ops.segment_sum(ops.exp(logit), lists, num_segments=count)
+    sums = ops.segment_sum(ops.exp(logit + log_times), lists, num_segments=count)
     each = (ops.take(ops.log(sums), lists) - logit) * wanted
     chosen = ops.segment_sum(wanted, lists, num_segments=count)
     return ops.segment_sum(each, lists, num_segments=count) / ops.maximum(chosen, 1.0)

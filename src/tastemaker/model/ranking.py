@@ -220,7 +220,8 @@ class Learner(keras.Model):
     ) -> Any:
         """Nats: the mean over lists of `found`; of `shown` the heads' means over places, added."""
         if self.kind == "found":
-            per_list = listwise(y_pred[:, 0], x["wanted"][:, 0], x["lists"], ops.shape(x["counts"])[0])
+            count = ops.shape(x["counts"])[0]
+            per_list = listwise(y_pred[:, 0], x["wanted"][:, 0], x["lists"], count, x["log_times"])
             return ops.mean(per_list)
         log_look = None if self.tower is None else self.tower(x["positions"])
         each = self.head_losses.each(y_pred, x["wanted"], x["weight"], log_look)
@@ -233,6 +234,8 @@ class _Prepared:
     def __init__(self, lessons: Lessons, scaling: Scaling, losses: HeadLosses, looks: Floats | None) -> None:
         self.lessons, self.numbers = lessons, scaling(lessons.numbers)
         self.wanted, self.weight = losses.targets(lessons, looks)
+        times = np.ones(lessons.size) if lessons.stands_for is None else lessons.stands_for
+        self.log_times = np.log(times).astype(np.float32)
         self.counts = np.bincount(lessons.lists, minlength=lessons.list_count)
         self.starts = np.cumsum(self.counts) - self.counts
 
@@ -247,6 +250,7 @@ class _Prepared:
             "positions": self.lessons.positions[places],
             "wanted": self.wanted[places],
             "weight": self.weight[places],
+            "log_times": self.log_times[places],
             "lists": lists,
             "counts": counts.astype(np.int32),
         }

@@ -1,4 +1,4 @@
-"""The sum of numbers that finds what was chosen best: a ranker's first guess, and all that few lists can teach."""
+"""The sum of numbers that finds best what was chosen: a ranker's first guess, and all that few lists teach."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,8 @@ from tastemaker.features.lessons import Lessons
 Floats = npt.NDArray[np.float32]
 
 PRIOR = 4.0
-"""Lists' worth of a squared slope: of 671 lists of ml-latest-small, a tenth to ten times as much ordered others no
-worse."""
+"""Lists' worth of a squared slope. On validation of ml-latest-small, 671 lists, a tenth of it and ten times as
+much order as well."""
 
 
 def best_slopes(lessons: Lessons, scaled: Floats, base: int) -> Floats:
@@ -27,16 +27,15 @@ def best_slopes(lessons: Lessons, scaled: Floats, base: int) -> Floats:
     """
     starts = np.searchsorted(lessons.lists, np.arange(lessons.list_count))
     numbers, chosen = scaled.astype(np.float64), (lessons.labels["click"] == 1).astype(np.float64)
-    each = (
-        chosen / np.bincount(lessons.lists, chosen)[lessons.lists]
-    )  # a list counts once, however much was chosen
+    each = chosen / np.bincount(lessons.lists, chosen)[lessons.lists]  # a list counts once
+    times = 1.0 if lessons.stands_for is None else lessons.stands_for
     prior = np.full(numbers.shape[1], PRIOR / lessons.list_count)
     prior[base] = 0
 
     def cost(slopes: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         scores = numbers @ slopes
         highest = np.maximum.reduceat(scores, starts)[lessons.lists]
-        powers = np.exp(scores - highest)
+        powers = times * np.exp(scores - highest)
         sums = np.add.reduceat(powers, starts)[lessons.lists]
         loss = each @ (np.log(sums) + highest - scores)
         slope = numbers.T @ (powers / sums - each)

@@ -176,7 +176,7 @@ def learn_order(
     final = fit(
         taught.of_lists(useful), None, recipe.ranking, report=report, epochs=round(float(np.mean(epochs)))
     )
-    calibrations = {
+    calibrations: dict[str, Calibration] = {
         head: _calibration(recipe.ranking.calibration, head, held, [output[:, place] for output in outputs])
         for place, head in enumerate(final.heads)
         if head in CHANCES and recipe.ranking.calibration != "none"
@@ -230,12 +230,15 @@ def parts_of(lists: int, kind: Kind, rng: np.random.Generator) -> list[Counts]:
 
 
 def with_rivals(lessons: Lessons, rng: np.random.Generator) -> Lessons:
-    """Of each list what was chosen, the first rivals by retrieval, and some of the others."""
+    """Of each list what was chosen, the first rivals by retrieval, and some that stand for all the others."""
     starts = np.searchsorted(lessons.lists, np.arange(lessons.list_count))
     places = np.arange(lessons.size) - starts[lessons.lists]
     lengths = np.bincount(lessons.lists, minlength=lessons.list_count)[lessons.lists]
-    drawn = rng.random(lessons.size) * np.maximum(lengths - TOP, 1) < OTHERS
-    return lessons.where((places < TOP) | drawn | (lessons.labels["click"] > 0))
+    times = np.maximum((lengths - TOP) / OTHERS, 1)
+    certain = (places < TOP) | (lessons.labels["click"] > 0)
+    drawn = rng.random(lessons.size) * times < 1
+    stands_for = np.where(certain, 1, times).astype(np.float32)
+    return replace(lessons, stands_for=stands_for).where(certain | drawn)
 
 
 def _ndcg(lessons: Lessons, scores: Floats, relevant: Counts | None) -> npt.NDArray[np.float64]:
