@@ -160,12 +160,12 @@ def listwise(logit: Any, wanted: Any, lists: Any, count: int) -> Any:
         count: S of lists.
     Returns: (S,) nats; the mean over the chosen where a list has several, 0 where it has none.
     """
-    highest = ops.stop_gradient(ops.segment_max(logit, lists, num_segments=count, sorted=True))
+    highest = ops.stop_gradient(ops.segment_max(logit, lists, num_segments=count))
     logit = logit - ops.take(highest, lists)
-    sums = ops.segment_sum(ops.exp(logit), lists, num_segments=count, sorted=True)
+    sums = ops.segment_sum(ops.exp(logit), lists, num_segments=count)
     each = (ops.take(ops.log(sums), lists) - logit) * wanted
-    chosen = ops.segment_sum(wanted, lists, num_segments=count, sorted=True)
-    return ops.segment_sum(each, lists, num_segments=count, sorted=True) / ops.maximum(chosen, 1.0)
+    chosen = ops.segment_sum(wanted, lists, num_segments=count)
+    return ops.segment_sum(each, lists, num_segments=count) / ops.maximum(chosen, 1.0)
 
 
 def _labels(lessons: Lessons) -> Mapping[str, Floats]:
