@@ -18,6 +18,7 @@ takes for the chance of each place. Settings are the recipe's own but for the ba
 """
 
 import argparse
+import json
 import time
 from collections import defaultdict
 from dataclasses import replace
@@ -28,7 +29,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rows import one_of, record
+from benchmarks.rows import RESULTS, one_of, record
 from tastemaker.features.clicks import Shown, clicked_lists, examination, ndcg, production_score
 from tastemaker.recipe import RankingRecipe
 from tastemaker.training.propensity import by_em, randomised
@@ -114,6 +115,14 @@ def show(rows: list[dict[str, Any]]) -> None:
     print("off by: mean error of the chances of the places against (1 / position)^η")
 
 
+def on_file() -> list[dict[str, Any]]:
+    """The newest row of each case and seed."""
+    lines = (RESULTS / "positions.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    keys = ("clicks", "eta", "method", "lists", "seed")
+    return list({tuple(row[key] for key in keys): row for row in rows}.values())
+
+
 def _off(rows: list[dict[str, Any]], eta: float) -> float:
     found = np.array([row["by_place"] for row in rows])
     return float(np.abs(found - examination(found.shape[1], eta)).mean())
@@ -128,7 +137,11 @@ def main() -> None:
     parser.add_argument("--etas", nargs="*", type=float, default=[1.0])
     parser.add_argument("--lists", type=int, default=16_000)
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
+    parser.add_argument("--show", action="store_true", help="run nothing: the newest rows on file")
     asked = parser.parse_args()
+    if asked.show:
+        show(on_file())
+        return
     rows = []
     if "unbiased" in asked.methods:
         rows += [run("unbiased", "position", 0.0, asked.lists, seed) for seed in asked.seeds]
