@@ -109,6 +109,14 @@ def test_clicks_over_looks_estimate_the_loss_of_all_looked_at(logit):
     assert 0.15 * clicked + 0.85 * passed == pytest.approx(0.6 * (bent - logit) + 0.4 * bent)
 
 
+def test_seconds_count_over_looks_and_what_is_known_of_clicks_alone_does_not():
+    looks = np.array([0.5, 0.25, 0.5])
+    watched = lessons(click=[1, 1, 0], watch_time=[30, 90, 0], like=[1, 1, NAN])
+    z = math.log(60)
+    assert costs(watched, "watch_time", [z] * 3, looks=looks) == pytest.approx([LN2, 6 * LN2, LN2])
+    assert costs(watched, "like", [0, 0, 0], looks=looks) == pytest.approx([LN2, LN2, 0], rel=1e-3)
+
+
 def test_no_click_counts_more_than_twenty():
     at_one, *_ = costs(lessons(click=[1, 0]), "click", [1, 1], looks=np.array([0.05, 1]))
     beyond, *_ = costs(lessons(click=[1, 0]), "click", [1, 1], looks=np.array([0.001, 1]))

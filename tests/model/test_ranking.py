@@ -122,6 +122,12 @@ def test_a_tower_finds_the_order_that_a_naive_learner_misses():
     assert scores["tower"] > 0.95
 
 
+def test_one_place_alone_has_nothing_to_be_compared_with():
+    lessons = some_lessons()
+    ranker = fitted(lessons=replace(lessons, positions=lessons.positions * 0 + 1), epochs=1)
+    assert ranker.examination is None
+
+
 def test_position_as_a_feature_is_asked_for_as_if_first():
     lessons = some_lessons()
     network = ranking_network(lessons, np.zeros(5, np.float32), SMALL, by_place=True)

@@ -270,7 +270,9 @@ def fit_ranker(
     losses = HeadLosses.fit(lessons)
     scaling = Scaling.fit(lessons.numbers)
     network = ranking_network(lessons, losses.start, recipe, by_place=position == "feature")
-    tower = PositionTower(look_shares(lessons)) if position == "tower" else None
+    # Of a single place there is nothing to tell apart.
+    has_tower = position == "tower" and lessons.positions.max(initial=0) > 1
+    tower = PositionTower(look_shares(lessons)) if has_tower else None
     learner = Learner(network, losses, tower, kind)
     # Every batch has a number of places of its own, which XLA would compile anew.
     learner.compile(optimizer=keras.optimizers.Adam(recipe.learning_rate), jit_compile=False)
