@@ -122,6 +122,33 @@ def test_a_tower_finds_the_order_that_a_naive_learner_misses():
     assert scores["tower"] > 0.95
 
 
+def test_seconds_come_out_as_seconds_whatever_the_place():
+    """Two kinds of items: 0.6 of looks watch 100 s of the one, 0.3 watch 900 s of the other."""
+    rng = np.random.default_rng(1)
+    kind = rng.integers(0, 2, 20_000)
+    positions = np.tile(np.arange(1, 5, dtype=np.int32), 5000)
+    looked = rng.random(20_000) < 1 / positions
+    clicked = looked & (rng.random(20_000) < np.where(kind, 0.3, 0.6))
+    seconds = np.where(clicked, rng.exponential(np.where(kind, 900, 100)), 0)
+    lessons = Lessons(
+        numbers=kind[:, None].astype(np.float32),
+        queries=np.zeros((5000, 0), np.float32),
+        items=np.zeros((20_000, 0), np.float32),
+        lists=np.repeat(np.arange(5000, dtype=np.int32), 4),
+        positions=positions,
+        labels={"click": clicked.astype(np.float32), "watch_time": seconds.astype(np.float32)},
+    )
+    recipe = RankingRecipe(hidden=(8,), dropout=0.0, epochs=6, learning_rate=5e-3)
+    ranker = fit_ranker(lessons, lessons.of_lists(np.arange(500)), recipe, 1, kind="shown")
+    # Both kinds at each place: what comes out must not know which.
+    raw = ranker.raw(lessons)
+    click, expected = (
+        [column[kind == each].mean() for each in (0, 1)] for column in (chances(raw[:, 0]), np.exp(raw[:, 1]))
+    )
+    assert click == pytest.approx([0.6, 0.3], rel=0.1)
+    assert expected == pytest.approx([60, 270], rel=0.15)
+
+
 def test_one_place_alone_has_nothing_to_be_compared_with():
     lessons = some_lessons()
     ranker = fitted(lessons=replace(lessons, positions=lessons.positions * 0 + 1), epochs=1)
