@@ -101,18 +101,24 @@ def show(rows: list[dict[str, Any]]) -> None:
         by[row["clicks"], row["eta"], row["method"]].append(row)
     mean = {key: float(np.mean([row["ndcg@10"] for row in own])) for key, own in by.items()}
     ceiling = mean.get(("position", 0.0, "unbiased"), np.nan)
-    for (model, eta, method), own in by.items():
+    for (model, eta, method), own in sorted(by.items(), key=lambda case: _order(*case[0])):
         score = np.array([row["ndcg@10"] for row in own])
-        above = score.mean() - mean.get((model, eta, "naive"), np.nan)
+        above = (
+            "" if method == "unbiased" else f"{score.mean() - mean.get((model, eta, 'naive'), np.nan):+.4f}"
+        )
         off = "" if model != "position" or own[0]["by_place"] is None else f"{_off(own, eta):.3f}"
         table.add_row(
             *(model, f"{eta:g}", method, f"{score.mean():.4f}", f"{score.std():.4f}"),
-            *(f"{score.mean() / ceiling:.1%}", f"{above:+.4f}", off),
+            *(f"{score.mean() / ceiling:.1%}", above, off),
         )
     for name in ("production", "random"):
         table.add_row("", "", name, f"{np.mean([row[name] for row in rows]):.4f}", "", "", "", "")
     Console().print(table)
     print("off by: mean error of the chances of the places against (1 / position)^η")
+
+
+def _order(model: str, eta: float, method: str) -> tuple[int, float, int]:
+    return MODELS.index(model), eta, METHODS.index(method)
 
 
 def on_file() -> list[dict[str, Any]]:
