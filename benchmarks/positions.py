@@ -18,6 +18,7 @@ takes for the chance of each place. Settings are the recipe's own but for the ba
 """
 
 import argparse
+import json
 import time
 from collections import defaultdict
 from dataclasses import replace
@@ -28,7 +29,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rows import one_of, record
+from benchmarks.rows import RESULTS, one_of, record
 from tastemaker.features.clicks import Shown, clicked_lists, examination, ndcg, production_score
 from tastemaker.recipe import RankingRecipe
 from tastemaker.training.propensity import by_em, randomised
@@ -100,18 +101,32 @@ def show(rows: list[dict[str, Any]]) -> None:
         by[row["clicks"], row["eta"], row["method"]].append(row)
     mean = {key: float(np.mean([row["ndcg@10"] for row in own])) for key, own in by.items()}
     ceiling = mean.get(("position", 0.0, "unbiased"), np.nan)
-    for (model, eta, method), own in by.items():
+    for (model, eta, method), own in sorted(by.items(), key=lambda case: _order(*case[0])):
         score = np.array([row["ndcg@10"] for row in own])
-        above = score.mean() - mean.get((model, eta, "naive"), np.nan)
+        above = (
+            "" if method == "unbiased" else f"{score.mean() - mean.get((model, eta, 'naive'), np.nan):+.4f}"
+        )
         off = "" if model != "position" or own[0]["by_place"] is None else f"{_off(own, eta):.3f}"
         table.add_row(
             *(model, f"{eta:g}", method, f"{score.mean():.4f}", f"{score.std():.4f}"),
-            *(f"{score.mean() / ceiling:.1%}", f"{above:+.4f}", off),
+            *(f"{score.mean() / ceiling:.1%}", above, off),
         )
     for name in ("production", "random"):
         table.add_row("", "", name, f"{np.mean([row[name] for row in rows]):.4f}", "", "", "", "")
     Console().print(table)
     print("off by: mean error of the chances of the places against (1 / position)^η")
+
+
+def _order(model: str, eta: float, method: str) -> tuple[int, float, int]:
+    return MODELS.index(model), eta, METHODS.index(method)
+
+
+def on_file() -> list[dict[str, Any]]:
+    """The newest row of each case and seed."""
+    lines = (RESULTS / "positions.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    keys = ("clicks", "eta", "method", "lists", "seed")
+    return list({tuple(row[key] for key in keys): row for row in rows}.values())
 
 
 def _off(rows: list[dict[str, Any]], eta: float) -> float:
@@ -128,7 +143,11 @@ def main() -> None:
     parser.add_argument("--etas", nargs="*", type=float, default=[1.0])
     parser.add_argument("--lists", type=int, default=16_000)
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
+    parser.add_argument("--show", action="store_true", help="run nothing: the newest rows on file")
     asked = parser.parse_args()
+    if asked.show:
+        show(on_file())
+        return
     rows = []
     if "unbiased" in asked.methods:
         rows += [run("unbiased", "position", 0.0, asked.lists, seed) for seed in asked.seeds]

@@ -49,15 +49,15 @@ def test_a_click_costs_what_its_chance_leaves():
     assert costs(lessons(click=[1, 0]), "click", [0.5, -1]) == pytest.approx(expected)
 
 
-def test_seconds_weigh_a_watch_and_nothing_weighs_one():
+def test_a_watch_weighs_its_seconds_on_one_side_and_one_on_the_other():
     watched = lessons(click=[1, 1, 0], watch_time=[30, 90, 0])
-    # They watched 60 s on average; at e^z = 60 s the odds are even, and seconds count as 0.5, 1.5 and 1.
+    # They watched 60 s on average; there the odds are even, and seconds count 0.5, 1.5 and 0, beside 1.
     z = math.log(60)
-    assert costs(watched, "watch_time", [z] * 3) == pytest.approx([0.5 * LN2, 1.5 * LN2, LN2])
-    # The best constant is seconds over places not watched (Covington et al.): 120 s of one.
+    assert costs(watched, "watch_time", [z] * 3) == pytest.approx([1.5 * LN2, 2.5 * LN2, LN2])
+    # The best constant is the mean: 120 s of three places.
     losses = HeadLosses.fit(watched)
-    assert losses.start[losses.heads.index("watch_time")] == pytest.approx(math.log(120))
-    around = [sum(costs(watched, "watch_time", [math.log(t)] * 3)) for t in (110, 120, 130)]
+    assert losses.start[losses.heads.index("watch_time")] == pytest.approx(math.log(40))
+    around = [sum(costs(watched, "watch_time", [math.log(t)] * 3)) for t in (37, 40, 43)]
     assert around[1] < min(around[0], around[2])
 
 
@@ -81,7 +81,7 @@ def test_a_click_at_a_place_is_a_look_times_a_click():
     # Half of the looks meet half of the seconds.
     watched = lessons(click=[1, 0], watch_time=[30, 0])
     halved = costs(watched, "watch_time", [math.log(60)] * 2, np.log([0.5, 0.5]))
-    assert halved == pytest.approx([LN2, LN2])
+    assert halved == pytest.approx([2 * LN2, LN2])
 
 
 def test_what_is_known_of_clicks_alone_needs_no_look():
@@ -107,6 +107,14 @@ def test_clicks_over_looks_estimate_the_loss_of_all_looked_at(logit):
     clicked, passed = costs(lessons(click=[1, 0]), "click", [logit] * 2, looks=np.array([0.25, 0.25]))
     bent = math.log(1 + math.exp(logit))
     assert 0.15 * clicked + 0.85 * passed == pytest.approx(0.6 * (bent - logit) + 0.4 * bent)
+
+
+def test_seconds_count_over_looks_and_what_is_known_of_clicks_alone_does_not():
+    looks = np.array([0.5, 0.25, 0.5])
+    watched = lessons(click=[1, 1, 0], watch_time=[30, 90, 0], like=[1, 1, NAN])
+    z = math.log(60)
+    assert costs(watched, "watch_time", [z] * 3, looks=looks) == pytest.approx([2 * LN2, 7 * LN2, LN2])
+    assert costs(watched, "like", [0, 0, 0], looks=looks) == pytest.approx([LN2, LN2, 0], rel=1e-3)
 
 
 def test_no_click_counts_more_than_twenty():

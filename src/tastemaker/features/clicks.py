@@ -127,7 +127,7 @@ def ndcg(scores: Floats, relevance: Floats, k: int = 10) -> float:
 
     The gain is γ itself: a chance of being worth having grows as 2^grade does.
     """
-    discount = 1 / np.log2(np.arange(2, k + 2))
+    discount = 1 / np.log2(np.arange(2, min(k, scores.shape[1]) + 2))
     got = np.take_along_axis(relevance, np.argsort(-scores, 1, kind="stable")[:, :k], 1) @ discount
     best = -np.sort(-relevance, 1)[:, :k] @ discount
     return float((got / best).mean())

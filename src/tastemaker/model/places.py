@@ -72,7 +72,11 @@ class HeadLosses:
                 unit.append(0.5)
                 continue
             share = float(np.clip((values > 0).mean(), 1e-4, 1 - 1e-4))
-            start.append(np.log(share / (1 - share) * (seconds if head == "watch_time" else 1)))
+            if head == "watch_time":
+                start.append(np.log(share * seconds))
+                unit.append((1 + share) * np.log(1 + share) - share * np.log(share))
+                continue
+            start.append(np.log(share / (1 - share)))
             unit.append(-share * np.log(share) - (1 - share) * np.log(1 - share))
         return cls(
             heads=heads,
@@ -100,9 +104,12 @@ class HeadLosses:
         wanted, weight = stack.copy(), is_known / (self.known * self.unit)
         for h, head in enumerate(self.heads):
             if head == "watch_time":
-                # Time is a weight: of what was watched, nothing is left that speaks for "not watched".
-                wanted[:, h] = stack[:, h] > 0
-                weight[:, h] *= np.where(stack[:, h] > 0, stack[:, h] / self.seconds * boost, 1)
+                # Covington et al. (RecSys 2016) weigh a watch by its seconds and everything else by 1, and
+                # call the odds the mean time. They are that over 1 − P(click), which is much where clicks
+                # are many; so here what was watched counts as 1 on the other side, too, and it is exact.
+                heavy = stack[:, h] / self.seconds * boost
+                wanted[:, h] = heavy / (1 + heavy)
+                weight[:, h] *= 1 + heavy
             elif self.through_looks[h]:
                 wanted[:, h] *= boost
         return wanted.astype(np.float32), weight.astype(np.float32)
@@ -124,8 +131,7 @@ class HeadLosses:
             if head == "dwell":
                 loss = 0.5 * ops.square((output - target) / self.spread)
             elif head == "watch_time":
-                # e^z stands for seconds, and θ of those are met: the odds of Covington et al. (RecSys 2016)
-                # are a mean, not a chance, so here the product is a sum of logs.
+                # The odds are a mean and not a chance, so here θ times them is a sum of logs.
                 logit = output - float(np.log(self.seconds))
                 loss = logistic(logit if looks is None else logit + looks, target)
             else:

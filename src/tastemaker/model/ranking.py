@@ -37,6 +37,9 @@ AT_ONCE = 8192
 """Places asked at once outside of training."""
 PLACES = 200
 """Those further down a list share the chance of the last of so many."""
+PACE = 5.0
+"""Times as fast as the network the chances of places are learnt: they are few, each with thousands of
+clicks, and what the network makes of a wrong one early on has to be unlearnt."""
 LEAST_LOOK = 0.01
 """Where the chance of a place starts from at least."""
 
@@ -182,12 +185,12 @@ class PositionTower(layers.Layer):
 
     def build(self, *_: Any) -> None:
         self.drop = self.add_weight(shape=self.first_guess.shape, initializer="zeros", name="drop")
-        self.drop.assign(self.first_guess)
+        self.drop.assign(self.first_guess / PACE)
 
     @property
     def log_looks(self) -> Any:
         """(P,) at most 0"""
-        return ops.pad(-ops.softplus(self.drop), [(1, 0)])
+        return ops.pad(-ops.softplus(PACE * self.drop), [(1, 0)])
 
     def call(self, positions: Any) -> Any:
         """(M,) int32, 1 is the first and 0 none → (M,)"""
@@ -291,7 +294,9 @@ def fit_ranker(
     scaling = Scaling.fit(lessons.numbers)
     slopes = None if base is None else best_slopes(lessons, scaling(lessons.numbers), base)
     network = ranking_network(lessons, losses.start, recipe, by_place=position == "feature", slopes=slopes)
-    tower = PositionTower(look_shares(lessons)) if position == "tower" else None
+    # Of a single place there is nothing to tell apart.
+    has_tower = position == "tower" and lessons.positions.max(initial=0) > 1
+    tower = PositionTower(look_shares(lessons)) if has_tower else None
     learner = Learner(network, losses, tower, kind)
     # Every batch has a number of places of its own, which XLA would compile anew.
     learner.compile(optimizer=keras.optimizers.Adam(recipe.learning_rate), jit_compile=False)
