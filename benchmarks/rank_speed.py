@@ -34,7 +34,8 @@ def lessons(candidates: int, numbers: int, dim: int) -> Lessons:
     return Lessons(
         numbers=rng.standard_normal((candidates, numbers)).astype(np.float32),
         queries=rng.standard_normal((1, dim)).astype(np.float32),
-        items=rng.standard_normal((candidates, dim)).astype(np.float32),
+        vectors=rng.standard_normal((candidates, dim)).astype(np.float32),
+        rows=np.arange(candidates, dtype=np.int32),
         lists=np.zeros(candidates, np.int32),
         positions=np.zeros(candidates, np.int32),
         labels={},
@@ -104,7 +105,11 @@ def main() -> None:
         def inputs(
             request: Lessons = request, scaling: Scaling = scaling, query: Floats = query
         ) -> dict[str, Floats]:
-            return {"numbers": scaling(request.numbers), "query": query, "item": request.items}
+            return {
+                "numbers": scaling(request.numbers),
+                "query": query,
+                "item": request.vectors[request.rows],
+            }
 
         served = tower(**inputs())
         ways: dict[str, Callable[[], Floats]] = {

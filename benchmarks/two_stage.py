@@ -1,10 +1,10 @@
-"""Is a second network's order better than retrieval's?    python -m benchmarks.two_stage ml-100k --seeds 1 2
+"""Is a second network's order better than retrieval's?    python -m benchmarks.two_stage ml-1m
 
-Retrieval learns from the part before the validation, the ranker from the lists that it finds for people of the
-validation; then people of the exam, of whom neither has seen an answer, are asked. All lists hold the recipe's
-500 candidates. On the same lists, by the same numbers and with the same rivals, LightGBM's LambdaMART learns
-too (`pip install lightgbm`), its number of trees chosen as the ranker's epochs are; and so do rankers that
-don't see one group of features each.
+Retrieval learns from the part before the validation, the ranker from the lists that it finds for people of
+the validation; then people of the exam, of whom neither has seen an answer, are asked. All lists hold the
+recipe's 500 candidates. On the same lists and by the same numbers LightGBM's LambdaMART learns too
+(`pip install lightgbm`), beginning at retrieval's scores as the ranker does, its number of trees chosen as the
+ranker's epochs are; and so do rankers that don't see one group of features each.
 
 Every difference is paired over people, with a bootstrap interval. The exam is looked at once a row.
 """

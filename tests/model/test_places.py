@@ -25,7 +25,8 @@ def lessons(**labels: Any) -> Lessons:
     return Lessons(
         numbers=np.zeros((size, 1), np.float32),
         queries=np.zeros((1, 0), np.float32),
-        items=np.zeros((size, 0), np.float32),
+        vectors=np.zeros((1, 0), np.float32),
+        rows=np.zeros(size, np.int32),
         lists=np.zeros(size, np.int32),
         positions=np.arange(1, size + 1, dtype=np.int32),
         labels={head: np.array(label, np.float32) for head, label in labels.items()},

@@ -57,7 +57,7 @@ def served(ranker: FittedRanker, lessons: Lessons) -> np.ndarray:
     return Tower(ranker.tower)(
         numbers=ranker.scaling(lessons.numbers),
         query=lessons.queries[lessons.lists],
-        item=lessons.items,
+        item=lessons.vectors[lessons.rows],
     )
 
 
@@ -66,7 +66,7 @@ def test_what_is_served_is_what_was_learnt(changes):
     ranker = fitted(**changes)
     assert ranker.heads == ("click", "watch_time", "dwell", "completion", "like")
     fresh = some_lessons(7, seed=5)
-    wild = replace(fresh, numbers=fresh.numbers * 1e6, items=fresh.items * 10, queries=fresh.queries * 0)
+    wild = replace(fresh, numbers=fresh.numbers * 1e6, vectors=fresh.vectors * 10, queries=fresh.queries * 0)
     for lessons in (fresh, wild, fresh.of_lists(np.array([3]))):
         expected = ranker.raw(lessons)
         assert np.isfinite(expected).all()
@@ -134,7 +134,8 @@ def test_seconds_come_out_as_seconds_whatever_the_place():
     lessons = Lessons(
         numbers=kind[:, None].astype(np.float32),
         queries=np.zeros((5000, 0), np.float32),
-        items=np.zeros((20_000, 0), np.float32),
+        vectors=np.zeros((1, 0), np.float32),
+        rows=np.zeros(20_000, np.int32),
         lists=np.repeat(np.arange(5000, dtype=np.int32), 4),
         positions=positions,
         labels={"click": clicked.astype(np.float32), "watch_time": seconds.astype(np.float32)},
@@ -202,7 +203,8 @@ def test_what_was_found_is_put_in_order_by_lists_of_any_length():
     lessons = Lessons(
         numbers=numbers,
         queries=np.zeros((300, 0), np.float32),
-        items=np.zeros((len(lists), 0), np.float32),
+        vectors=np.zeros((1, 0), np.float32),
+        rows=np.zeros(len(lists), np.int32),
         lists=lists,
         positions=np.zeros(len(lists), np.int32),
         labels={"click": click},

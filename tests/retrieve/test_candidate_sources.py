@@ -187,7 +187,7 @@ MASKS = some.lists(some.booleans(), min_size=N, max_size=N)
 def test_all_together_keep_the_promises(all_of_them, mask, history, n):
     only = np.array(mask)
     log = Interactions.from_events(["u"], np.zeros(len(history), np.int32), np.array(history, np.int32))
-    sources: Sources = all_of_them._sources
+    sources: Sources = all_of_them.sources
     (found,) = sources.search(log, np.zeros(1, np.int32), n, only)
     left = set(np.flatnonzero(only)) - set(history)
     assert len(found) == len(set(found.rows.tolist())) == min(n, len(left))
