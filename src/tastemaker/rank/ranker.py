@@ -136,6 +136,7 @@ class View:
             bundle.catalogue,
             bundle.histories,
             series=series.numbers,
+            pairs=bundle.pairs,
             vectors=self.vectors,
             half_lives_days=ranking.half_lives_days,
             sources=NAMES,
