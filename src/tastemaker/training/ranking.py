@@ -41,7 +41,7 @@ SHOWN_LATE = 0.3
 """Share of what was shown, the newest, that an order is learnt from; retrieval learns from what is older."""
 TOP, OTHERS = 50, 50
 """Rivals of what was chosen in a list of hundreds: the first of them, and some of the others."""
-MOST = 5000
+MOST = 20_000
 """Lists found, at most."""
 K = 10
 
