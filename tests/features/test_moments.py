@@ -47,15 +47,16 @@ VECTORS = np.array([[1, 0], [3, 4], [0, 2], [0, 0], [-1, 0]], np.float32)
 EVERYTHING = np.arange(5, dtype=np.int32)
 
 
-def log_of(events: Sequence[tuple[int, int, float]], *, is_clock: bool = True) -> Interactions:
-    """(user, row, days from now) in the order of a file."""
-    users, rows, days = zip(*events, strict=True) if events else ((), (), ())
+def log_of(events: Sequence[tuple[float, ...]], *, is_clock: bool = True) -> Interactions:
+    """(user, row, days from now) in the order of a file; a fourth number is a weight."""
+    users, rows, days = zip(*(event[:3] for event in events), strict=True) if events else ((), (), ())
     times = NOW + DAY * np.array(days, np.float64)
     return Interactions.from_events(
         ["me", "u", "v"],
         np.array(users, np.int32),
         np.array(rows, np.int32),
         times,
+        np.array([event[3] if len(event) > 3 else 1 for event in events], np.float32),
         is_ordered=True,
         is_clock=is_clock,
     )
@@ -141,6 +142,15 @@ def test_popularity_is_that_of_the_moment():
     assert "popularity_trend" not in moments(half_lives_days=(7.0,)).names
 
 
+def test_strength_is_what_events_of_an_item_usually_weigh():
+    events = [(0, 0, -10, math.expm1(6)), (1, 2, -5, math.expm1(3)), (2, 1, 0, 1000)]  # the last is of now
+    table = features(log_of(events))
+    usual = 4.5
+    assert table["usual_strength"] == about((6 + 5 * usual) / 6, usual, (3 + 5 * usual) / 6, usual, usual)
+    # Before the first that isn't 1 nothing is known, though what comes later is.
+    assert np.isnan(features(log_of([(0, 0, -10, 1), (1, 2, 5, 9)]))["usual_strength"]).all()
+
+
 def test_age_counts_from_the_release_and_from_the_first_event():
     table = features()
     to_1960 = (date(2022, 6, 15) - date(1960, 1, 1)).days + 0.75
@@ -212,6 +222,7 @@ def test_whoever_has_no_history_leaves_no_more_open_than_must_be():
     assert unknown == {
         *("share_genres", "share_country", "hours_since_series", "hours_since_category"),
         *("like_last", "like_nearest", "like_mean", "hours_since_last", "popularity_above_history"),
+        "usual_strength",
     }
     assert (table["same_series"], table["history_length"]) == ([0] * 5, [0] * 5)
 
@@ -229,7 +240,7 @@ def test_without_a_clock_there_are_no_times_and_every_event_counts():
     assert unknown == {
         *("days_since_release", "days_since_first_event"),
         *("hours_since_series", "hours_since_category", "hours_since_last"),
-        *("hour_sin", "hour_cos", "weekday_sin", "weekday_cos"),
+        *("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "usual_strength"),
     }
     assert table["popularity"] == table["popularity_7d"] == about(*map(math.log1p, (2, 3, 1, 0, 2)))
     assert table["history_length"] == about(*[math.log1p(4)] * 5)
@@ -243,7 +254,7 @@ def test_what_a_catalogue_doesnt_tell_is_unknown():
     unknown = {name for name, column in table.items() if np.isnan(column).all()}
     assert unknown == {
         *("query_product", "days_since_release", "hours_since_category"),
-        *("like_last", "like_nearest", "like_mean"),
+        *("like_last", "like_nearest", "like_mean", "usual_strength"),
     }
 
 
@@ -265,15 +276,19 @@ def test_no_candidate_or_one_alone():
     one = dict(zip(made.names, made.of(mine(), found(EVERYTHING[:1]), QUERY, VECTORS[:1])[0], strict=True))
     assert (one["retrieval_standardised"], one["popularity_place"], one["retrieval_below_best"]) == (0, 0, 0)
     alone = set(made.names) - {*made.groups["retrieval"], *made.groups["source"], "popularity_place"}
+    alone -= {"usual_strength"}  # unknown, as all weights are 1
     among = features()
     assert {name: float(one[name]) for name in alone} == {name: among[name][0] for name in alone}
 
 
+weights = st.sampled_from([1.0, 1.0, 0.5, 70.0])
 ahead = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 4), st.sampled_from([0.0, 1e-9, 0.5, 1, 30])), max_size=12
+    st.tuples(st.integers(0, 2), st.integers(0, 4), st.sampled_from([0.0, 1e-9, 0.5, 1, 30]), weights),
+    max_size=12,
 )
 before = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 4), st.sampled_from([-400, -7, -1.5, -1, -1e-4])), max_size=12
+    st.tuples(st.integers(0, 2), st.integers(0, 4), st.sampled_from([-400, -7, -1.5, -1, -1e-4]), weights),
+    max_size=12,
 )
 
 
@@ -302,7 +317,10 @@ def world(seed: int = 3) -> tuple[Moments, list[tuple[Moment, Found, np.ndarray,
     times = NOW + DAY * rng.integers(-4000, 400, 20_000) / 4
     users, rows = rng.integers(0, 100, 20_000), rng.integers(0, items, 20_000)
     names = [f"u{n}" for n in range(100)]
-    log = Interactions.from_events(names, users.astype(np.int32), rows.astype(np.int32), times, is_clock=True)
+    weights = rng.integers(1, 6, 20_000).astype(np.float32)
+    log = Interactions.from_events(
+        names, users.astype(np.int32), rows.astype(np.int32), times, weights, is_clock=True
+    )
     vectors = rng.normal(size=(items, 24)).astype(np.float32)
     made = moments(
         log,

@@ -147,6 +147,7 @@ class Moments:
                 *(f"popularity_{days:g}d" for days in half_lives_days),
                 *(("popularity_trend",) if self._trend else ()),
                 "popularity_place",
+                "usual_strength",
             ),
             "age": ("days_since_release", "days_since_first_event"),
             "history": (
@@ -219,6 +220,7 @@ class Moments:
             short, long = self._trend
             yield np.log((decayed[:, short] + FEW) / (decayed[:, long] + FEW))
         yield np.sort(counts).searchsorted(counts) / max(1, n - 1)
+        yield past.strength[:n]
 
     def _age(self, past: Past, rows: Rows, now: float) -> Iterator[Numbers]:
         yield np.log1p(np.maximum(now / DAY_S - self._released.take(rows), 0))
