@@ -13,10 +13,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.interactions import Interactions
+from tastemaker.features.follows import Follows
 from tastemaker.features.moments import Found, Moment, Moments
+from tastemaker.features.pairs import Pairs
 from tastemaker.recipe import Column, Role
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -171,6 +174,54 @@ def test_history_knows_the_series_and_the_categories():
     assert table["hours_since_category"] == about(*map(math.log1p, (120, 240, 120, NAN, 120)))
 
 
+def test_history_knows_what_somebody_is_after_just_now():
+    table = features()
+    older = 2 ** (-1 / 1.5)  # Dune was last, Comet the event before
+    a, b, x, y = older / (1 + older), 1, older / (1 + older), 1 / (1 + older)
+    assert table["share_genres_now"] == about((a + b) / 2, a, b, NAN, a / 2)
+    assert table["share_country_now"] == about(x, x, y, NAN, y)
+    taste = (math.log(3) + math.log(2)) / 2  # of both; a history of six would lose its oldest here
+    assert table["popularity_above_now"] == about(*(math.log1p(n) - taste for n in (2, 2, 1, 0, 0)))
+    out = [date(2022, 6, 5), date(2021, 6, 15), date(1960, 1, 1), None, date(2030, 1, 1)]
+    apart = [[NAN if a is None else abs((a - b).days) / 365.25 for b in (out[2], out[0])] for a in out]
+    assert table["years_from_last"] == about(*(dune for dune, _ in apart))
+    assert table["years_from_now"] == about(*((dune + comet) / 2 for dune, comet in apart))
+
+
+def test_only_the_newest_five_events_say_what_is_wanted_now():
+    rows = np.array([0] + [2] * 5, np.int32)
+    moment = Moment(rows, NOW - np.arange(6, 0, -1.0), NOW)
+    table = features(moment=moment)
+    assert table["popularity_above_now"] == about(*(math.log1p(n) - math.log(2) for n in (2, 2, 1, 0, 0)))
+    assert table["years_from_now"] == about(*table["years_from_last"])
+
+
+def test_counted_pairs_speak_by_how_far_back_they_are_heard():
+    weights = sparse.csr_array(
+        np.array([[0, 8, 0, 0, 4], [0, 0, 0, 0, 0], [0, 6, 0, 2, 0], [1] * 5, [0] * 5], "f4")
+    )
+    table = features(pairs=Pairs(weights, 0.8))
+    # Dune, the last, says 6 of Comet 2 and 2 of Eel; Comet, a step before it, 8 of Comet 2 and 4 of Fox.
+    for decay in (0, 0.5, 0.8, 0.95):
+        assert table[f"follows_{decay:g}"] == about(0, 6 + 8 * decay, 0, 2, 4 * decay)
+    assert not [name for name in features() if name.startswith("follows")]
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 99), history=st.lists(st.integers(0, 19), max_size=80), count=st.integers(0, 20))
+def test_pairs_asked_about_a_few_say_what_a_slow_loop_adds_up(seed, history, count):
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(20, 20)) * (rng.random((20, 20)) < 0.3)
+    rows = rng.permutation(20)[:count].astype(np.int32)
+    said = Follows(Pairs(sparse.csr_array(table.astype("f4")), 0.8), (0.0, 0.7)).of(
+        rows, np.array(history, np.int32)
+    )
+    for h, decay in enumerate((0.0, 0.7)):
+        newest = history[::-1][:50]
+        slow = [sum(decay**back * table[item, row] for back, item in enumerate(newest)) for row in rows]
+        assert said[h].tolist() == pytest.approx(slow, abs=1e-5)
+
+
 def test_history_knows_what_is_alike():
     table = features()  # Comet lies along x, Dune along y
     assert table["like_last"] == about(0, 0.8, 1, 0, 0)
@@ -222,6 +273,13 @@ def test_whoever_has_no_history_leaves_no_more_open_than_must_be():
     assert unknown == {
         *("share_genres", "share_country", "hours_since_series", "hours_since_category"),
         *("like_last", "like_nearest", "like_mean", "hours_since_last", "popularity_above_history"),
+        *(
+            "share_genres_now",
+            "share_country_now",
+            "popularity_above_now",
+            "years_from_last",
+            "years_from_now",
+        ),
         "usual_strength",
     }
     assert (table["same_series"], table["history_length"]) == ([0] * 5, [0] * 5)
@@ -254,7 +312,7 @@ def test_what_a_catalogue_doesnt_tell_is_unknown():
     unknown = {name for name, column in table.items() if np.isnan(column).all()}
     assert unknown == {
         *("query_product", "days_since_release", "hours_since_category"),
-        *("like_last", "like_nearest", "like_mean", "usual_strength"),
+        *("like_last", "like_nearest", "like_mean", "usual_strength", "years_from_last", "years_from_now"),
     }
 
 
@@ -264,7 +322,9 @@ def test_of_a_catalogue_with_many_columns_four_are_looked_at_and_of_a_cell_sixte
     frame = pl.DataFrame({"title": CATALOGUE.titles} | {f"c{n}": cells for n in range(5)})
     columns = tuple(Column(name=f"c{n}", role=Role.CATEGORIES) for n in range(5))
     table = features(catalogue=Catalogue(frame, (CATALOGUE.columns[0], *columns)))
-    assert [name for name in table if name.startswith("share")] == [f"share_c{n}" for n in range(4)]
+    assert [name for name in table if name.startswith("share") and not name.endswith("_now")] == [
+        f"share_c{n}" for n in range(4)
+    ]
     # I saw rows 0 and 2, that one last. Of row 1's five values row 0 has one, row 2 the four others.
     older = 2 ** (-1 / 20)
     assert table["share_c3"][1] == pytest.approx((older + 4) / 5 / (1 + older), rel=1e-5)
