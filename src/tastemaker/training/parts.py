@@ -16,7 +16,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.evaluation.report import Report as ExamReport
 from tastemaker.features.batches import Scale
 from tastemaker.features.pairs import Pairs
-from tastemaker.features.text import Tfidf
+from tastemaker.features.tfidf import Tfidf
 from tastemaker.manifest import Manifest
 from tastemaker.recipe import Recipe
 
