@@ -128,6 +128,14 @@ def test_what_was_saved_is_what_is_opened(full, saved):
     assert opened.scale == Scale(1.0, 1.0)
 
 
+def test_ids_of_people_are_those_that_were_saved(saved, full):
+    ids = Bundle.open(saved).histories.user_ids
+    assert len(ids) == len(full.histories.user_ids)
+    assert (ids[0], ids[-1]) == (full.histories.user_ids[0], full.histories.user_ids[-1])
+    assert list(ids) == list(full.histories.user_ids)
+    assert full.histories.user_ids[1] in ids
+
+
 def test_opened_and_saved_again_nothing_changes(saved, tmp_path):
     Bundle.open(saved).save(tmp_path / "again")
     again = content_of(tmp_path / "again")

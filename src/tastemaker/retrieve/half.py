@@ -1,5 +1,6 @@
 """Vectors in half precision: half the memory to read, and it is known how far off they are."""
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -38,8 +39,10 @@ class Half:
 
     @classmethod
     def of(cls, vectors: Floats) -> "Half":
-        most = max(float(vectors.max(initial=0.0)), -float(vectors.min(initial=0.0)), TINY)
-        length = longest(vectors)
+        most, length = TINY, 0.0
+        for _, block in _blocks(vectors):
+            most = float(np.maximum(most, np.maximum(block.max(), -block.min())))  # NaN stays
+            length = max(length, longest(block))
         if not np.isfinite(most) or not np.isfinite(length):
             return cls(1.0, np.inf, np.inf, is_fit=False)
         scale = float(2.0 ** np.clip(np.floor(np.log2(LARGEST / most)), -100, 100))
@@ -67,3 +70,13 @@ class Half:
 def _blocks(vectors: Floats) -> Iterator[tuple[int, Any]]:
     for at in range(0, len(vectors), AT_ONCE):
         yield at, vectors[at : at + AT_ONCE]
+        _let_go(vectors)
+
+
+def _let_go(vectors: Floats) -> None:
+    """Of a file that is mapped, the pages that were read needn't stay: few rows are asked for later."""
+    base: Any = vectors
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
