@@ -22,7 +22,7 @@ def test_scores_in_half_precision_are_no_further_off_than_is_said(seed, dim, siz
     scores, rows = native.search(native.halved(vectors, how), queries, 200)
     truth = queries.astype(float) @ vectors.astype(float).T
     off = np.abs(scores.astype(float) / how.scale - np.take_along_axis(truth, rows, 1))
-    slack = how.slack(queries)
+    slack = np.array(how.slack(queries))
     assert (off <= slack[:, None]).all()
     # And the bound is of use: scores differ by much more.
     assert (slack < 0.002 * np.linalg.norm(queries, axis=1) * np.linalg.norm(vectors, axis=1).max()).all()

@@ -1,5 +1,6 @@
 """Vectors in half precision: half the memory to read, and it is known how far off they are."""
 
+import math
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,13 +59,18 @@ class Half:
         for at, block in _blocks(vectors):
             yield at, np.ascontiguousarray(block * np.float32(self.scale))
 
-    def slack(self, queries: Floats) -> Floats:
-        """(B,) how far a score found in half precision may be off: |q · (v − v₁₆)| ≤ |q| · |v − v₁₆|, and
+    def slack(self, queries: Floats) -> list[float]:
+        """(B) how far a score found in half precision may be off: |q · (v − v₁₆)| ≤ |q| · |v − v₁₆|, and
         what adding up in another order does.
         """
+        # A few numbers each: for one query alone, plain Python takes less than NumPy does to begin.
         each = self.error + 3 * queries.shape[1] * EPS * self.longest
-        squares: Floats = np.einsum("bd,bd->b", queries, queries)
-        return np.sqrt(squares) * np.float32(each) + np.float32(TINY)
+        return [math.sqrt(query.dot(query)) * each + TINY for query in queries]
+
+    def bar(self, lowest: Floats, queries: Floats) -> list[float]:
+        """(B) what a row may really score, at most, that comes out below `lowest` (B,) in half precision."""
+        slacks = self.slack(queries)
+        return [score / self.scale + slack for score, slack in zip(lowest.tolist(), slacks, strict=True)]
 
 
 def _blocks(vectors: Floats) -> Iterator[tuple[int, Any]]:
