@@ -141,12 +141,14 @@ def trained_on(beside: tm.Recommender, log: list[tuple], items: int = ITEMS) -> 
     return tm.train(world(log, list(range(items))), warm_start=beside)
 
 
-def test_where_few_can_be_asked_the_weight_of_pairs_stays(beside, earlier):
-    # Sixty have done two things that nobody else ever did: the same zero for every weight.
+def test_where_few_can_be_asked_the_weight_of_pairs_stays_and_no_epoch_is_left_out(beside, earlier):
+    # Sixty have done two things that nobody else ever did: the same zero for every weight and every epoch, of
+    # which the first would be chosen.
     odd = [(f"u{n % 60}", f"i{ITEMS + n}", 20_000.0 + n) for n in range(120)]
     bundle = trained_on(beside, [*earlier, *odd], ITEMS + 120).bundle
     assert bundle.evaluation is not None
     assert bundle.evaluation["users_asked"] == 60
+    assert bundle.manifest.training["epochs"] == 3
     assert bundle.manifest.pair_weight == 0.123
     assert bundle.pairs is not None
     assert bundle.manifest.training["pairs"] == "what follows, weight 0.123, as in the older bundle"
