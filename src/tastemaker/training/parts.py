@@ -38,6 +38,7 @@ class Parts:
     tfidf: Tfidf | None = None
     pairs: Pairs | None = None
     pair_weight: float = 0.0
+    pair_ridge: float | None = None
     spread: float | None = None
     evaluation: ExamReport | None = None
     training: dict[str, Any] = field(default_factory=dict)
@@ -61,6 +62,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         history_length=parts.length,
         value_scale=asdict(parts.scale),
         pair_weight=parts.pair_weight,
+        pair_ridge=parts.pair_ridge,
         spread=parts.spread,
         is_ordered=log.is_ordered,
         is_clock=log.is_clock,
