@@ -27,7 +27,7 @@ from tastemaker.training.pairing import Pairing, kind_of
 from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
 from tastemaker.training.settings import in_order
-from tastemaker.training.warm import ENOUGH, News, Older
+from tastemaker.training.warm import News, Older
 
 Users = npt.NDArray[np.int32]
 
@@ -261,10 +261,9 @@ def _trial(
         return score
 
     fitted = Fitted.of(data, log, fold.train, recipe, older)
-    # A warm start that few can be asked about runs its course: it is short, and an epoch chosen by so few is
-    # one chosen by chance, at a rate that hasn't come down yet.
-    stops = older is None or len(users) >= ENOUGH
-    learned = fitted.learn(fitted.epochs, "training", report, trail, validate if stops else None)
+    # A warm start runs its course: it is short, its rate comes down to nothing at its end, and those who can
+    # be asked are odd, having had several new events: of Beauty they would stop it after one epoch of three.
+    learned = fitted.learn(fitted.epochs, "training", report, trail, None if older else validate)
     alone = fitted.parts(learned)
     # Beside other sources the network would look worse than it is.
     retrieval = recipe.retrieval.model_copy(update={"sources": SourcesRecipe()})
