@@ -17,7 +17,8 @@ from tastemaker.data.split import Fold
 from tastemaker.features.lessons import Lessons
 from tastemaker.hits import Hits
 from tastemaker.progress import Progress, Report
-from tastemaker.rank.ranker import Occasion, View
+from tastemaker.rank.ranker import View
+from tastemaker.rank.wishes import Occasion
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.candidates import Candidates
 
