@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from tastemaker.errors import ObjectiveError
+import numpy as np
+
+from tastemaker.errors import ObjectiveError, TastemakerError
 from tastemaker.rank.objective import Objective
 from tastemaker.retrieve.limits import Held
 
