@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,7 +7,7 @@ from hypothesis import strategies as some
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.hits import Hits
-from tastemaker.retrieve.candidates import Candidates, merged
+from tastemaker.retrieve.candidates import Candidates, merged, stacked
 
 NAMES = ("p", "q", "r", "s")
 
@@ -95,3 +97,69 @@ def test_nothing_twice_all_that_there_is_falling_scores_and_a_shorter_list_is_it
         half = merge(shares[: len(lists)], shorter, k // 2)
         assert half.rows.tolist() == found.rows[: k // 2].tolist()
         assert half.by.tolist() == found.by[: k // 2].tolist()
+
+
+# --- put into another order ------------------------------------------------------------------
+
+
+def named(found: Candidates) -> Candidates:
+    return replace(found, ids=tuple(f"i{row}" for row in found.rows))
+
+
+def test_by_other_scores_every_item_keeps_what_is_known_of_it():
+    found = named(merge([1, 1], [hits(1, 2, 3), hits(5, 2, first=50)], 4))  # rows 1, 5, 2, 3
+    other = found.sorted_by(np.array([0.1, 0.3, 0.2, 0.3], np.float32))
+    assert other.rows.tolist() == [5, 3, 2, 1]  # 5 and 3 tie, and stand as they stood
+    assert other.scores.tolist() == pytest.approx([0.3, 0.3, 0.2, 0.1])
+    assert other.ids == ("i5", "i3", "i2", "i1")
+    known = dict(zip(found.rows.tolist(), zip(found.sources, found.said.tolist(), strict=True), strict=True))
+    for row, sources, said in zip(other.rows.tolist(), other.sources, other.said.tolist(), strict=True):
+        assert sources == known[row][0]
+        np.testing.assert_array_equal(said, known[row][1])
+
+
+@given(scores=some.lists(some.integers(-2, 2), max_size=8))
+@settings(deadline=None)
+def test_sorting_is_that_of_python(scores):
+    found = merge([1], [hits(*range(len(scores)))], len(scores))
+    ours = found.sorted_by(np.array(scores, np.float32)).rows.tolist()
+    assert ours == sorted(range(len(scores)), key=lambda row: -scores[row])
+
+
+@pytest.mark.parametrize(("k", "rows"), [(0, []), (2, [1, 5]), (4, [1, 5, 2, 3]), (9, [1, 5, 2, 3])])
+def test_the_first_are_cut_off_with_all_that_is_known_of_them(k, rows):
+    found = named(merge([1, 1], [hits(1, 2, 3), hits(5, 2, first=50)], 4)).first(k)
+    assert found.rows.tolist() == rows
+    assert found.ids == tuple(f"i{row}" for row in rows)
+    assert len(found.sources) == len(found.scores) == len(found.said) == len(rows)
+
+
+def test_more_items_are_placed_by_the_scores_of_a_single_source():
+    found = merge([1], [hits(4, 2, 9)], 3)  # 100, 99, 98
+    more = found.having(Hits(np.array([[7, 8]], np.int32), np.array([[98.5, 101]], np.float32)))
+    assert more.rows.tolist() == [8, 4, 2, 7, 9]
+    assert more.scores.tolist() == [101, 100, 99, 98.5, 98]
+    assert np.isnan(more.said[[0, 3]]).all()  # nobody brought them
+
+
+def test_beside_shares_of_several_sources_more_items_stand_last():
+    found = merge([1, 1], [hits(1, 2), hits(5, 6)], 4)
+    more = found.having(Hits(np.array([[7, 8]], np.int32), np.array([[1000, 2000]], np.float32)))
+    assert more.rows.tolist() == [*found.rows.tolist(), 7, 8]
+    assert (np.diff(more.scores) <= 0).all()
+    assert np.isnan(more.said[-2:]).all()
+
+
+def test_nothing_more_changes_nothing():
+    found = merge([1, 1], [hits(1, 2), hits(5, 6)], 4)
+    more = found.having(Hits(np.zeros((1, 0), np.int32), np.zeros((1, 0), np.float32)))
+    assert more.rows.tolist() == found.rows.tolist()
+    assert more.scores.tolist() == found.scores.tolist()
+
+
+def test_lists_are_stacked_with_nothing_where_one_ends():
+    lists = [merge([1], [hits(4, 2)], 2), merge([1], [hits(PAD)], 2), merge([1], [hits(3, 1, 0)], 3)]
+    found = stacked(lists, 3)
+    assert found.rows.tolist() == [[4, 2, PAD], [PAD, PAD, PAD], [3, 1, 0]]
+    assert found.scores.tolist() == [[100, 99, -np.inf], [-np.inf] * 3, [100, 99, 98]]
+    assert stacked([], 3).rows.shape == (0, 3)

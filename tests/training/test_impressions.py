@@ -138,7 +138,7 @@ def test_what_was_passed_over_is_pushed_down(tastemaker, world, tmp_path):
     files = ("--interactions", world["log"], "--impressions", world["shown"])
     done = tastemaker("train", *files, "--out", tmp_path / "b", *settings)
     assert done.status == 0, done.stderr
-    assert "not used" not in done.stderr
+    assert "as a negative" not in done.stderr
     # People take even items as often as odd ones, so half of what they get would be even.
     assert share_of_even(tm.load(tmp_path / "b")) < 0.2
 
@@ -186,7 +186,7 @@ def test_impressions_that_make_no_difference_are_said_to_in_one_line(knobs, why)
     told = []
     check_impressions(read(EVENTS, SHOWN), tm.Recipe.read(None, knobs), told.append)
     assert [(line.step, line.steps) for line in told] == ([] if why is None else [(0, len(SHOWN))])
-    assert all(f"read but not used: {why}" in line.note for line in told)
+    assert all(f"none is drawn as a negative: {why}" in line.note for line in told)
 
 
 @pytest.mark.slow

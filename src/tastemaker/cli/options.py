@@ -1,5 +1,6 @@
 """Options that several commands share, and the files that answers are written to."""
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -96,9 +97,11 @@ def moment(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
-        pass
+        seconds = math.nan
+    if math.isfinite(seconds):
+        return seconds
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

@@ -4,7 +4,7 @@ Takes one person's candidates, gives them sorted. What the network sees is compu
 lessons, a request at a time, so that the two can't differ by a bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tastemaker.bundle import Bundle
 from tastemaker.data.interactions import Interactions
-from tastemaker.errors import BundleError, ObjectiveError
+from tastemaker.errors import BundleError, ObjectiveError, TastemakerError
 from tastemaker.features.lessons import Head
 from tastemaker.features.moments import Found, Moment, Moments
 from tastemaker.features.scaling import Scaling
@@ -95,10 +95,13 @@ class Occasion(NamedTuple):
 
     @classmethod
     def of(cls, wishes: Wishes, ranker: "Ranker | None") -> "Occasion":
-        """Raises: ObjectiveError where the objective is no formula, or of something that isn't foretold."""
+        """Raises: ObjectiveError where the objective is no formula, or of something that isn't foretold;
+        TastemakerError where `now` is no time."""
         now, text = wishes.get("now"), wishes.get("objective")
         if isinstance(now, datetime):
             now = (now if now.tzinfo else now.replace(tzinfo=UTC)).timestamp()
+        if now is not None and not np.isfinite(now):
+            raise TastemakerError(f"now is {now}: that is no time. Give seconds since 1970, or leave it out.")
         if text is None:
             return cls(now, wishes.get("device", ""))
         if ranker is None:
@@ -136,6 +139,7 @@ class View:
             bundle.catalogue,
             bundle.histories,
             series=series.numbers,
+            pairs=bundle.pairs,
             vectors=self.vectors,
             half_lives_days=ranking.half_lives_days,
             sources=NAMES,
@@ -153,7 +157,9 @@ class View:
         own = slice(log.offsets[user], log.offsets[user + 1])
         rows, times = log.rows[own], log.times[own]
         now = self._moment(times if log.is_clock else times[:0], occasion.now)
-        if log.is_clock and not np.isnan(now):
+        if not log.is_clock:  # a history as it was typed has an order, and no times
+            times = np.full(len(rows), np.nan)
+        elif not np.isnan(now):
             rows, times = rows[times < now], times[times < now]
         window = self._nearest.window(log, np.array([user], np.int32))
         query = self._nearest.query_vectors(window, [log.user_ids[user]])[0, :-1]
@@ -168,7 +174,7 @@ class View:
     def _moment(self, times: npt.NDArray[np.float64], now: float | None) -> float:
         """When it is, for somebody whose events have `times` (n,); NaN where nobody can tell."""
         log = self._bundle.histories
-        if not log.is_clock or not log.size:
+        if not log.is_clock:
             return np.nan
         if now is not None:
             return now
@@ -176,14 +182,23 @@ class View:
 
     @cached_property
     def _newest(self) -> float:
-        return float(self._bundle.histories.times.max())
+        times = self._bundle.histories.times
+        return float(times.max()) if len(times) else 0.0
+
+
+Watch = Callable[[Candidates, Sheet], None]
+"""Hears what the network sees of a request, and of which candidates."""
 
 
 class Ranker:
     """The second network of one bundle; many threads may ask at once.
 
+    Attributes:
+        watch: where a service logs what was seen, to be compared with what is made of its data later.
     Raises: BundleError when what the bundle says of it can't be read.
     """
+
+    watch: Watch | None = None
 
     def __init__(self, bundle: Bundle, nearest: Nearest, series: Series) -> None:
         try:
@@ -192,20 +207,26 @@ class Ranker:
             self._calibrations = {
                 head: calibration_from_json(values) for head, values in self.note.calibrations.items()
             }
-        except (ValidationError, ValueError, KeyError) as error:
+            self.objective = Objective.parse(self.note.objective, self.note.heads)
+            self._tower = Tower(bundle.towers["ranker"])
+        except (ValidationError, ValueError, TypeError, KeyError, ObjectiveError) as error:
             raise BundleError(f"ranker.json is damaged: {str(error).splitlines()[0]}") from None
-        self._tower = Tower(bundle.towers["ranker"])
         self._made_of = bundle, nearest, series
-        self.objective = Objective.parse(self.note.objective, self.note.heads)
 
     @cached_property
     def view(self) -> View:
         """Made when first asked for: a catalogue's columns are read for it."""
         bundle, nearest, series = self._made_of
         rotation = bundle.arrays.get("ranker/rotation")
-        return View(
+        view = View(
             bundle, nearest, series, self.note.devices, None if rotation is None else np.asarray(rotation)
         )
+        if view.moments.names != self.note.features:
+            raise BundleError(
+                "This version tells a ranker other things of a candidate than the one that trained this "
+                "bundle: train it anew, or answer with the version that made it."
+            )
+        return view
 
     def ordered(
         self,
@@ -219,7 +240,10 @@ class Ranker:
         Args:
             log, user: somebody with a history.
         """
-        heads = self.heads(self.view.sheet(log, user, found, occasion))
+        sheet = self.view.sheet(log, user, found, occasion)
+        if self.watch is not None:
+            self.watch(found, sheet)
+        heads = self.heads(sheet)
         return found.sorted_by((occasion.objective or self.objective)(heads))
 
     def heads(self, sheet: Sheet) -> dict[str, Floats]:

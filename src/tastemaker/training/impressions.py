@@ -29,14 +29,14 @@ def passed_over(shown: Interactions, log: Interactions, part: Interactions) -> I
         log: everything that happened.
         part: what is learnt from; the log itself, when all is.
     """
-    chosen = _holds(part, shown) | (shown.weights > 0) & ~_holds(log, shown)
+    chosen = holds(part, shown) | (shown.weights > 0) & ~holds(log, shown)
     if part.size < log.size and log.is_clock:
         newest = part.times.max(initial=-np.inf) if shown.is_clock else -np.inf
         return shown.where(~chosen & (shown.times <= newest))
     return shown.where(~chosen)
 
 
-def _holds(log: Interactions, shown: Interactions) -> npt.NDArray[np.bool_]:
+def holds(log: Interactions, shown: Interactions) -> npt.NDArray[np.bool_]:
     """(E,) whether the user of each impression touched its item in the log."""
     places = [log.user(name) for name in shown.user_ids]
     users = np.array([PAD if place is None else place for place in places], np.int64)[shown.users]
@@ -45,14 +45,14 @@ def _holds(log: Interactions, shown: Interactions) -> npt.NDArray[np.bool_]:
 
 
 def check_impressions(data: Dataset, recipe: Recipe, report: Report) -> None:
-    """Say in one line when impressions were read for nothing.
+    """Say in one line when what was passed over is no negative; a ranker may learn from it all the same.
 
     Raises: TrainingError when the recipe draws from what was passed over, and nothing was.
     """
     if recipe.negatives.seen_not_chosen and data.interactions is not None and recipe.preset == "default":
         _check_some(data.impressions, data.interactions)
     if data.impressions is not None and (why := _why_unused(data, recipe)) is not None:
-        report(Progress("impressions", 0, data.impressions.size, note=f"read but not used: {why}"))
+        report(Progress("impressions", 0, data.impressions.size, note=f"none is drawn as a negative: {why}"))
 
 
 def _check_some(impressions: Impressions | None, log: Interactions) -> None:

@@ -25,6 +25,7 @@ from tastemaker.rank.ranker import CHANCES, RankerNote, View, seen_vectors, told
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.training.asking import of_found, of_shown
+from tastemaker.training.impressions import holds
 from tastemaker.training.parts import Parts
 
 Floats = npt.NDArray[np.float32]
@@ -41,7 +42,7 @@ SHOWN_LATE = 0.3
 """Share of what was shown, the newest, that an order is learnt from; retrieval learns from what is older."""
 TOP, OTHERS = 50, 50
 """Rivals of what was chosen in a list of hundreds: the first of them, and some of the others."""
-MOST = 5000
+MOST = 20_000
 """Lists found, at most."""
 K = 10
 
@@ -179,7 +180,9 @@ def learn_order(
     calibrations: dict[str, Calibration] = {
         head: _calibration(recipe.ranking.calibration, head, held, [output[:, place] for output in outputs])
         for place, head in enumerate(final.heads)
-        if head in CHANCES and recipe.ranking.calibration != "none"
+        if head in CHANCES
+        and recipe.ranking.calibration != "none"
+        and any(np.isfinite(each.labels[head]).any() for each in held)
     }
     objective = Objective.parse(recipe.ranking.objective, final.heads)
     gains = []
@@ -251,7 +254,7 @@ def _ndcg(lessons: Lessons, scores: Floats, relevant: Counts | None) -> npt.NDAr
 
 def _between(shown: Impressions, fold: Fold, strict: Fold) -> Impressions | None:
     """What was shown after all that retrieval learnt from, and before all that the exam asks for; None where
-    either can't be told.
+    either can't be told. No list of which somebody chose what they will be asked for.
     """
     if not (shown.shown.is_clock and fold.train.is_clock and fold.train.is_ordered):
         return None
@@ -263,6 +266,9 @@ def _between(shown: Impressions, fold: Fold, strict: Fold) -> Impressions | None
     ends = np.array([np.inf if place is None else first[place] for place in places])[log.users]
     newest = float(strict.history.times.max(initial=-np.inf))
     keep = (log.times > learnt) & (log.times < ends) & (log.times <= newest)
+    # A list is shown before it is chosen from, and what came of it may be what is asked for.
+    answers = np.unique(shown.lists[(log.weights > 0) & holds(targets, log)])
+    keep &= ~np.isin(shown.lists, answers)
     return shown.where(keep) if keep.any() else None
 
 
