@@ -19,12 +19,12 @@ from tastemaker.evaluation.intervals import Interval, mean_interval
 from tastemaker.evaluation.lists import ndcg_of_lists
 from tastemaker.features.lessons import Lessons
 from tastemaker.progress import Progress, Report
+from tastemaker.rank.asking import of_found, of_shown
 from tastemaker.rank.calibration import Calibration, Isotonic, Platt
 from tastemaker.rank.objective import Objective
 from tastemaker.rank.ranker import CHANCES, RankerNote, View, seen_vectors, told
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
-from tastemaker.training.asking import of_found, of_shown
 from tastemaker.training.impressions import holds
 from tastemaker.training.parts import Parts
 

@@ -5,7 +5,7 @@ own moment, by the code that will see requests.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,10 @@ from tastemaker.features.lessons import Lessons
 from tastemaker.hits import Hits
 from tastemaker.progress import Progress, Report
 from tastemaker.rank.ranker import Occasion, View
-from tastemaker.recommend import Recommender
 from tastemaker.retrieve.candidates import Candidates
+
+if TYPE_CHECKING:
+    from tastemaker.recommend import Recommender
 
 Floats = npt.NDArray[np.float32]
 Users = npt.NDArray[np.int32]
@@ -29,7 +31,7 @@ BLOCK = 256
 """Lists found at once."""
 
 
-def of_found(recommender: Recommender, view: View, fold: Fold, users: Users, report: Report) -> Lessons:
+def of_found(recommender: "Recommender", view: View, fold: Fold, users: Users, report: Report) -> Lessons:
     """What retrieval finds for `users` (S,) of a fold, and which of it was to be found.
 
     Args:
@@ -49,7 +51,7 @@ def of_found(recommender: Recommender, view: View, fold: Fold, users: Users, rep
 
 
 def of_shown(
-    recommender: Recommender, view: View, log: Interactions, impressions: Impressions, report: Report
+    recommender: "Recommender", view: View, log: Interactions, impressions: Impressions, report: Report
 ) -> Lessons:
     """What people were shown, as it was to be seen then, and what came of it; oldest first.
 
@@ -106,7 +108,7 @@ class _Sheet(NamedTuple):
     positions: npt.NDArray[np.int32] | None = None
 
 
-def _found(recommender: Recommender, log: Interactions, users: Users) -> list[Candidates]:
+def _found(recommender: "Recommender", log: Interactions, users: Users) -> list[Candidates]:
     most = min(recommender.recipe.retrieval.candidates, recommender.catalogue.size)
     return recommender.sources.search(log, users, most)
 
@@ -133,7 +135,7 @@ def _as_of(log: Interactions, users: Sequence[int], now: Sequence[float]) -> Int
 
 
 def _shown(
-    recommender: Recommender,
+    recommender: "Recommender",
     view: View,
     then: Interactions,
     user: int,
