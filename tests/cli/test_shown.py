@@ -117,8 +117,9 @@ def test_the_guard_sees_bait_in_files_of_a_planted_world(tastemaker, world, tmp_
         "dwell",
         "completion",
     } == lines.keys()
-    # Chance's order of a third of each: (0.5 + 0.3 + 0.15) / 3 clicks of who looks, of two places.
-    looks = (1 + 2**-0.5) / 2
+    # Chance's order of a third of each, of which (0.5 + 0.3 + 0.15) / 3 are clicked by who looks. Freed of
+    # its place, a click counts 1 on average, so that it is as if all six places were looked at alike.
+    looks = np.mean(1 / np.sqrt(np.arange(1, PLACES + 1)))
     assert lines["as shown"]["marks"]["click_rate"]["mean"] == pytest.approx(0.95 / 3 * looks, abs=0.03)
     assert lines["as shown"]["marks"]["length"]["mean"] == pytest.approx((600 + 1500 + 7200) / 3, rel=0.05)
     assert lines["0 * click"]["marks"] == lines["as shown"]["marks"]
@@ -131,7 +132,7 @@ def test_the_guard_sees_bait_in_files_of_a_planted_world(tastemaker, world, tmp_
     click = told["chances"]["click"]
     firsts = len({row["recommendation_id"] for row in csv.DictReader(world.later.open(encoding="utf-8"))})
     assert click["n"] == told["objectives"]["lists"] == firsts
-    assert click["ece"] < 0.08
+    assert click["ece"] < 0.12
     assert click["bins"][0]["foretold"] < 0.25 < 0.4 < click["bins"][-1]["foretold"]
     assert any("only what stood there" in note for note in told["notes"])
     root = ElementTree.fromstring(plot.read_text(encoding="utf-8"))

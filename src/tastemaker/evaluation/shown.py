@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
+LEAST_LOOK = 0.05
+"""Chance of being looked at that a place has at least: a click that counted for hundreds would drown all."""
+
 
 @dataclass(frozen=True)
 class ShownReport:
@@ -102,6 +105,7 @@ def on_shown(
             positions=lessons.positions,
             heads=foretold,
             labels=lessons.labels,
+            propensities=_looks(ranker, lessons),
             lengths_s=None if lengths is None else lengths[lessons.rows],
             vectors=vectors[lessons.rows],
         ),
@@ -158,6 +162,16 @@ def _foretold(ranker: Ranker, lessons: Lessons) -> dict[str, Floats]:
         for place, (start, end) in enumerate(pairwise(bounds))
     ]
     return {head: np.concatenate([each[head] for each in told]) for head in ranker.note.heads}
+
+
+def _looks(ranker: Ranker, lessons: Lessons) -> Floats | None:
+    """(M,) chance that each place was looked at, as far as the ranker has learnt it; unknown places as the
+    first.
+    """
+    learnt = np.array(ranker.note.examination, np.float32)
+    if not len(learnt):
+        return None
+    return np.maximum(learnt[np.clip(lessons.positions, 1, len(learnt)) - 1], np.float32(LEAST_LOOK))
 
 
 def _notes(recommender: "Recommender", shown: Impressions, asked: int, is_all: bool) -> tuple[str, ...]:

@@ -178,7 +178,7 @@ def _joined(sheets: Sequence[_Sheet], view: View) -> Lessons:
     ]
     return Lessons(
         numbers=laid([sheet.numbers for sheet in sheets], width),
-        queries=np.array([sheet.query for sheet in sheets], np.float32).reshape(len(sheets), -1),
+        queries=laid([sheet.query[None] for sheet in sheets], view.vectors.shape[1]),
         vectors=view.vectors,
         rows=rows,
         lists=np.repeat(np.arange(len(sheets), dtype=np.int32), counts),

@@ -199,6 +199,7 @@ def learn_order(
         objective=recipe.ranking.objective,
         scaling=final.scaling.as_json(),
         calibrations={head: calibration.as_json() for head, calibration in calibrations.items()},
+        examination=() if final.examination is None else tuple(final.examination.tolist()),
     )
     count = sum(len(part) for part in parts)
     return Ranking(note, final.tower, final.original, view.vectors, gain, count)
