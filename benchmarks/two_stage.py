@@ -33,12 +33,12 @@ from tastemaker.features.lessons import Lessons
 from tastemaker.features.scaling import Scaling
 from tastemaker.model.wide import best_slopes
 from tastemaker.progress import NO_TRAIL, silent
+from tastemaker.rank.asking import of_found
 from tastemaker.rank.calibration import calibration_from_json
 from tastemaker.rank.objective import Objective
 from tastemaker.rank.ranker import View, told
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.tower import Tower
-from tastemaker.training.asking import of_found
 from tastemaker.training.histories import attempt, validation_of
 from tastemaker.training.ranking import MOST, K, Ranking, learn_order, parts_of
 from tastemaker.training.settings import note, settled

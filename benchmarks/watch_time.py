@@ -178,9 +178,11 @@ def lists_of(
 ) -> tuple[Lists, Lists]:
     """Of each person with a history one list to learn from, and one to be asked."""
     kept: tuple[list[Any], list[Any]] = ([], [])
+    size = recommender.catalogue.size
     for user in np.flatnonzero(np.diff(known.offsets)):
-        (found,) = recommender.sources.search(known, np.array([user], np.int32), recommender.catalogue.size)
-        plays = [np.zeros(recommender.catalogue.size) for _ in kept]
+        own_size = int(known.offsets[user + 1] - known.offsets[user])
+        (found,) = recommender.sources.search(known, np.array([user], np.int32), size - own_size)
+        plays = [np.zeros(size) for _ in kept]
         for own, part in zip(plays, (lessons, exam), strict=True):
             span = slice(part.offsets[user], part.offsets[user + 1])
             own[part.rows[span]] = part.weights[span]

@@ -51,6 +51,9 @@ class RankerNote(BaseModel):
     scaling: dict[str, list[float]]
     calibrations: dict[str, dict[str, Any]] = {}
     """by head"""
+    examination: tuple[float, ...] = ()
+    """chance that each place is looked at over that of the first, as learnt beside the network; nothing is
+    served by it. Empty where none was learnt"""
 
 
 class Sheet(NamedTuple):
