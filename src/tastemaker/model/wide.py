@@ -1,4 +1,4 @@
-"""The sum of numbers that finds best what was chosen: a ranker's first guess, and all that few lists teach."""
+"""The sum of numbers that best finds what was chosen: a ranker's first guess, all that few lists teach."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,16 +9,16 @@ from tastemaker.features.lessons import Lessons
 Floats = npt.NDArray[np.float32]
 
 PRIOR = 4.0
-"""Lists' worth of a squared slope. On validation of ml-latest-small, 671 lists, a tenth of it and ten times as
-much order as well."""
+"""Lists' worth of a squared slope. On validation of ml-latest-small, 671 lists, a tenth of it and ten times
+as much order as well."""
 
 
 def best_slopes(lessons: Lessons, scaled: Floats, base: int) -> Floats:
     """(F,) slopes of the contest in which each list's choice meets all others of its list.
 
-    A conditional logit (McFadden, 1974): the likelihood of every choice among its list's places is highest, less
-    PRIOR × the squares of the slopes. The slope of `base` alone is free, so that retrieval's own order is where
-    nothing else is known.
+    A conditional logit (McFadden, 1974): the likelihood of every choice among its list's places is highest,
+    less PRIOR × the squares of the slopes. The slope of `base` alone is free, so that retrieval's own order
+    is where nothing else is known.
 
     Args:
         lessons: S lists, each with something that was clicked.
