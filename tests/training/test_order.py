@@ -141,6 +141,7 @@ def read(events: list[tuple], shown: list[tuple]) -> tm.Dataset:
 EVENTS = [
     *(("u", "i0", 1000), ("u", "i1", 1100), ("u", "i2", 3000), ("u", "i3", 5000)),
     *(("v", "i0", 1050), ("v", "i4", 1200), ("v", "i5", 2500), ("v", "i6", 4000)),
+    *(("x", "i0", 1010), ("x", "i1", 4500), ("x", "i2", 6000)),
 ]
 SHOWN = [
     ("u", "i8", 1150, 0),  # retrieval has learnt from later things
