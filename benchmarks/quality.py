@@ -2,8 +2,8 @@
 
 Leave-one-out, strictly: weights from all but the last two events of each user; epochs and the weight of
 the counted pairs chosen on the last but one; asked with all but the last; every item ranked less those of
-the history, in the order of retrieval. Everything else at its default, so the settings are those chosen for the log. The baselines
-learn from the same part in the same run; what papers report is cited beside.
+the history, in the order of retrieval. Everything else at its default, so the settings are those chosen for
+the log. The baselines learn from the same part in the same run; what papers report is cited beside.
 
 `-graph`: the fixed random splits of LightGCN++, whose events have no order, and its protocol: weights from
 train; epochs, ridges and weights chosen on valid; every item ranked less those of train, so that those of

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tastemaker.training.asking import of_shown
 
 from benchmarks.rows import record
 from tastemaker.bundle import Bundle
@@ -25,6 +24,7 @@ from tastemaker.data import Dataset, read
 from tastemaker.data.impressions import Impressions
 from tastemaker.data.interactions import Interactions
 from tastemaker.progress import silent
+from tastemaker.rank.asking import of_shown
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 
