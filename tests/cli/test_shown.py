@@ -160,7 +160,7 @@ def test_lists_that_nobody_can_be_asked_about_are_one_clear_line(tastemaker, wor
     assert "none can be asked" in refused(("stranger", "i1", late, 1, 1), ("stranger", "i2", late, 2, 0))
     assert "none can be asked" in refused(("u1", "i1", START - DAY, 1, 1), ("u1", "i2", START - DAY, 2, 0))
     assert "says what was chosen" in refused(("u1", "i1", late), ("u1", "i2", late), columns=head[:3])
-    assert "no times" in refused(("u1", "i1", 1), ("u1", "i2", 0), columns=["user_id", "item_id", "click"])
+    assert "no times" in refused(("u1", "i1", 0, 1, 1), ("u1", "i2", 1, 2, 0))  # 0, 1, … is no clock
     assert "there is no head 'clik'" in refused(
         ("u1", "i1", late, 1, 1), ("u1", "i2", late, 2, 0), objective="clik"
     )

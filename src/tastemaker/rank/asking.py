@@ -82,7 +82,7 @@ def of_shown(
         ):
             if len(then.of(place)):
                 sheets.append(_shown(recommender, view, then, place, each, found, impressions))
-        report(Progress("lists to learn from", min(at + BLOCK, len(asked)), len(asked)))
+        report(Progress("lists shown", min(at + BLOCK, len(asked)), len(asked)))
     return _joined(sheets, view)
 
 
