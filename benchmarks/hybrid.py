@@ -51,7 +51,7 @@ def measured(name: str, asked: argparse.Namespace, console: Console) -> list[dic
     about: dict[str, Any] = {}
     for kind, (with_items, settings) in KINDS.items():
         # The catalogue stays, so that all three rank the same items.
-        plain = [] if with_items else ["history.item_features=false"]
+        plain = ["ranking.use=never", *([] if with_items else ["history.item_features=false"])]
         fixed = [f"seed={asked.seed}", "split.strategy=leave_one_out", "evaluation.max_users=1000000"]
         data = read(frames["items"], frames["interactions"])
         assert data.interactions is not None

@@ -2,8 +2,8 @@
 
 Leave-one-out, strictly: weights from all but the last two events of each user; epochs and the weight of
 the counted pairs chosen on the last but one; asked with all but the last; every item ranked less those of
-the history. Everything at its default, so the settings are those chosen for the log. The baselines
-learn from the same part in the same run; what papers report is cited beside.
+the history, in the order of retrieval. Everything else at its default, so the settings are those chosen for
+the log. The baselines learn from the same part in the same run; what papers report is cited beside.
 
 `-graph`: the fixed random splits of LightGCN++, whose events have no order, and its protocol: weights from
 train; epochs, ridges and weights chosen on valid; every item ranked less those of train, so that those of
@@ -116,7 +116,12 @@ def measured(name: str, seed: int, asked: argparse.Namespace, console: Console) 
     frames = convert(protocol.format, asked.data / protocol.folder)
     data = read(frames.get("items") if protocol.with_items else None, frames["interactions"])
     assert data.interactions is not None
-    fixed = [f"seed={seed}", "split.strategy=leave_one_out", "evaluation.max_users=1000000"]
+    fixed = [
+        f"seed={seed}",
+        "split.strategy=leave_one_out",
+        "evaluation.max_users=1000000",
+        "ranking.use=never",  # what retrieval finds; a second network's order is measured by two_stage
+    ]
     recipe = settled(Recipe.read(None, [*asked.settings, *fixed]), data.interactions)
     console.print(f"{name}, seed {seed}: {note(recipe)}")
     if protocol.is_parted:

@@ -46,7 +46,7 @@ RIDGE = 200  # EASE, the best of 50 to 400 on held-out users of the training par
 # held out of the training part, in four splits, 20 labels each: a weight of 10 to 70 is within 1 %. The
 # validation of `train` asks people whom the pairs have counted; here strangers are asked, so it can't
 # choose for them.
-HONEST = ("history.order=none", f"history.pair_ridge={RIDGE}", "history.pair_weight=45")
+HONEST = ("ranking.use=never", "history.order=none", f"history.pair_ridge={RIDGE}", "history.pair_weight=45")
 
 Users = npt.NDArray[np.int64]
 Row = dict[str, float]

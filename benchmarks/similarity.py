@@ -56,7 +56,9 @@ def measured(name: str, asked: argparse.Namespace, console: Console) -> list[dic
     assert log is not None
     exam = leave_one_out(log, "test")
     validation, strict = against(exam.train, exam.history), Fold(exam.train, exam.history, exam.targets)
-    given = Recipe.read(None, [*asked.settings, f"seed={asked.seed}", "split.strategy=leave_one_out"])
+    given = Recipe.read(
+        None, [*asked.settings, f"seed={asked.seed}", "split.strategy=leave_one_out", "ranking.use=never"]
+    )
     recipe = settled(given, log)
     console.print(f"{name}: {note(recipe)}")
     rows: list[dict[str, Any]] = []

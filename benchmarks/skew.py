@@ -24,9 +24,9 @@ from tastemaker.data import Dataset, read
 from tastemaker.data.impressions import Impressions
 from tastemaker.data.interactions import Interactions
 from tastemaker.progress import silent
+from tastemaker.rank.asking import of_shown
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
-from tastemaker.training.asking import of_shown
 
 DATA = Path(__file__).parents[2] / "shared/data/ml-latest-small"
 QUICK = ("history.epochs=2", "ranking.epochs=2", "ranking.use=always", "seed=1")

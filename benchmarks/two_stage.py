@@ -3,8 +3,8 @@
 Retrieval learns from the part before the validation, the ranker from the lists that it finds for people of
 the validation; then people of the exam, of whom neither has seen an answer, are asked. All lists hold the
 recipe's 500 candidates. On the same lists and by the same numbers LightGBM's LambdaMART learns too
-(`pip install lightgbm`), beginning at retrieval's scores as the ranker does, its number of trees chosen as the
-ranker's epochs are; and so do rankers that don't see one group of features each.
+(`pip install lightgbm`), beginning at retrieval's scores as the ranker does, its number of trees chosen as
+the ranker's epochs are; and so do rankers that don't see one group of features each.
 
 Every difference is paired over people, with a bootstrap interval. The exam is looked at once a row.
 """
@@ -31,15 +31,16 @@ from tastemaker.evaluation.lists import ndcg_of_lists
 from tastemaker.evaluation.report import Mark
 from tastemaker.features.lessons import Lessons
 from tastemaker.features.scaling import Scaling
+from tastemaker.model.wide import best_slopes
 from tastemaker.progress import NO_TRAIL, silent
+from tastemaker.rank.asking import of_found
 from tastemaker.rank.calibration import calibration_from_json
 from tastemaker.rank.objective import Objective
 from tastemaker.rank.ranker import View, told
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.tower import Tower
-from tastemaker.training.asking import of_found
 from tastemaker.training.histories import attempt, validation_of
-from tastemaker.training.ranking import MOST, K, Ranking, learn_order, parts_of, with_rivals
+from tastemaker.training.ranking import MOST, K, Ranking, learn_order, parts_of
 from tastemaker.training.settings import note, settled
 
 FOLDERS = {"ml-latest-small": "ml-latest-small", "ml-100k": "ml-100k", "ml-1m": "ml-1m"}
@@ -85,18 +86,19 @@ def measured(name: str, seed: int, asked: argparse.Namespace, console: Console) 
     rng = np.random.default_rng(seed)
     lessons, due = lists_of(validation, retrieval, view, who(validation, MOST, rng))
     questions, wanted = lists_of(strict, retrieval, view, who(strict))
+    base = view.moments.names.index("retrieval_score")
     orders = {
-        "retrieval": questions.numbers[:, view.moments.names.index("retrieval_score")],
+        "retrieval": questions.numbers[:, base],
         "ranker": order_of(tried.ranking, questions),
-        "LambdaMART": lambdamart(lessons, questions, seed),
+        "LambdaMART": lambdamart(lessons, questions, base, seed),
     }
     groups = {} if asked.no_ablation else view.moments.groups
     for group, names in groups.items():
         blind = [view.moments.names.index(each) for each in names]
         orders[f"without {group}"] = relearnt(lessons, questions, blind, view, due, recipe)
     if groups:
-        bare = recipe.having({"ranking.vectors": 0})
-        orders["without vectors"] = relearnt(lessons, questions, [], view, due, bare)
+        wider = recipe.having({"ranking.vectors": 16})
+        orders["with vectors"] = relearnt(lessons, questions, [], view, due, wider)
     marks = {which: ndcg(questions, scores, wanted) for which, scores in orders.items()}
     common = {
         "data": name,
@@ -177,21 +179,33 @@ class Parts:
         return self.objective(told(self.heads, raw, self.calibrations))
 
 
-def lambdamart(lessons: Lessons, questions: Lessons, seed: int) -> Values:
-    """(M,) scores by LightGBM (Ke et al., NIPS 2017): as many forests as the ranker has folds, added up."""
+def lambdamart(lessons: Lessons, questions: Lessons, base: int, seed: int) -> Values:
+    """(M,) scores by LightGBM (Ke et al., NIPS 2017): as many forests as the ranker has folds, added up.
+
+    Each tree is added to retrieval's own score, column `base`, on the scale at which it finds most.
+    """
     import lightgbm
 
-    rng = np.random.default_rng(seed)
-    taught = with_rivals(lessons, rng)
     chosen = np.flatnonzero(np.bincount(lessons.lists, clicks(lessons), minlength=lessons.list_count))
-    scores = np.zeros(questions.size)
-    for part in parts_of(lessons.list_count, "found", rng):
+    scaling = Scaling.fit(lessons.numbers[:, base : base + 1])
+    column = scaling(lessons.numbers[:, base : base + 1])
+    slope = best_slopes(lessons.of_lists(chosen), column[np.isin(lessons.lists, chosen)], 0)[0]
+    start = slope * column[:, 0]
+    scores = slope * scaling(questions.numbers[:, base : base + 1])[:, 0].astype(np.float64)
+    parts = parts_of(lessons.list_count, "found", np.random.default_rng(seed))
+    for part in parts:
         learnt, stop = (
-            taught.of_lists(some) for some in (np.setdiff1d(chosen, part), np.intersect1d(chosen, part))
+            np.isin(lessons.lists, some)
+            for some in (np.setdiff1d(chosen, part), np.intersect1d(chosen, part))
         )
         sets = [
-            lightgbm.Dataset(each.numbers, clicks(each), group=np.bincount(each.lists))
-            for each in (learnt, stop)
+            lightgbm.Dataset(
+                lessons.numbers[kept],
+                clicks(lessons)[kept],
+                group=np.unique(lessons.lists[kept], return_counts=True)[1],
+                init_score=start[kept],
+            )
+            for kept in (learnt, stop)
         ]
         forest = lightgbm.train(
             {
@@ -214,7 +228,7 @@ def lambdamart(lessons: Lessons, questions: Lessons, seed: int) -> Values:
             valid_sets=[sets[1]],
             callbacks=[lightgbm.early_stopping(60, verbose=False)],
         )
-        scores += np.asarray(forest.predict(questions.numbers))
+        scores += np.asarray(forest.predict(questions.numbers)) / len(parts)
     return scores
 
 

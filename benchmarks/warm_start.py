@@ -59,7 +59,7 @@ def measured(name: str, seed: int, asked: argparse.Namespace, console: Console) 
     exam = hold_out_last(whole.interactions)
     newer = replace(whole, interactions=exam.history)
     older = replace(whole, interactions=less_the_newest(exam.history))
-    recipe = tm.Recipe.read(None, [*asked.settings, f"seed={seed}"])
+    recipe = tm.Recipe.read(None, ["ranking.use=never", *asked.settings, f"seed={seed}"])
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "older"
         before = Trained(older, recipe, console)

@@ -21,7 +21,7 @@ from tastemaker.bundle import Bundle
 from tastemaker.errors import BundleError
 from tastemaker.features.batches import Scale
 from tastemaker.features.pairs import Pairs
-from tastemaker.features.text import Tfidf
+from tastemaker.features.tfidf import Tfidf
 from tastemaker.recommend import Recommender
 
 WITHOUT_TENSORFLOW = """
@@ -126,6 +126,14 @@ def test_what_was_saved_is_what_is_opened(full, saved):
     assert opened.rejected.rows() == [("3", "no id", '"x",\n')]
     assert opened.card == "# By hand\n"
     assert opened.scale == Scale(1.0, 1.0)
+
+
+def test_ids_of_people_are_those_that_were_saved(saved, full):
+    ids = Bundle.open(saved).histories.user_ids
+    assert len(ids) == len(full.histories.user_ids)
+    assert (ids[0], ids[-1]) == (full.histories.user_ids[0], full.histories.user_ids[-1])
+    assert list(ids) == list(full.histories.user_ids)
+    assert full.histories.user_ids[1] in ids
 
 
 def test_opened_and_saved_again_nothing_changes(saved, tmp_path):
@@ -494,3 +502,17 @@ def test_ctrl_c_leaves_the_old_bundle_and_nothing_half_written(content_bundle, p
     assert "Traceback" not in told
     assert content_of(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_who_has_no_part_for_scipy_doesnt_load_it(by_hand, tmp_path):
+    # What takes memory and time in every process that serves, and is of no use to it.
+    by_hand.save(tmp_path / "plain")
+    code = (
+        "import sys, tastemaker; recommender = tastemaker.load(sys.argv[1]);"
+        "recommender.recommend('ann', k=6); recommender.similar(item_id='a', k=6);"
+        "print({'scipy', 'pandas', 'pyarrow', 'rapidfuzz'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "plain"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"

@@ -11,10 +11,10 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +25,12 @@ from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import BundleError, RecipeError
 from tastemaker.features.batches import Scale
-from tastemaker.features.pairs import Pairs
-from tastemaker.features.text import Tfidf
 from tastemaker.manifest import FORMAT, Manifest
 from tastemaker.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tastemaker.features.pairs import Pairs
+    from tastemaker.features.tfidf import Tfidf
 
 EVENTS = ("offsets", "rows", "times", "weights")
 """What a bundle keeps of people's histories, beside their ids."""
@@ -84,8 +86,8 @@ class Bundle:
     originals: Mapping[str, bytes] = field(default_factory=dict)
     learning: Mapping[str, bytes] = field(default_factory=dict)
     encoders: Mapping[str, Any] = field(default_factory=dict)
-    tfidf: Tfidf | None = None
-    pairs: Pairs | None = None
+    tfidf: "Tfidf | None" = None
+    pairs: "Pairs | None" = None
     evaluation: dict[str, Any] | None = None
     rejected: pl.DataFrame | None = None
     golden: Sequence[Any] = ()
@@ -181,8 +183,8 @@ class Bundle:
             originals=_Unread(path, manifest.files, ".keras"),
             learning=_Unread(path, manifest.files, ".npy", LEARNING),
             encoders=json.loads((path / "encoders.json").read_bytes()),
-            tfidf=_part(Tfidf, path / "tfidf", manifest),
-            pairs=_part(Pairs, path / "pairs", manifest),
+            tfidf=_part(_tfidf, path / "tfidf", manifest),
+            pairs=_part(_pairs, path / "pairs", manifest),
             evaluation=json.loads(evaluation.read_bytes()) if evaluation.exists() else None,
             rejected=pl.read_csv(rejected, infer_schema=False, glob=False) if rejected.exists() else None,
             golden=json.loads(golden.read_bytes()) if golden.exists() else (),
@@ -220,6 +222,30 @@ class _Unread(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         return len(self._sums)
+
+
+class _Ids(Sequence[str]):
+    """A column that becomes strings of Python when the first is asked for: of 140,000 they take 10 MB, and
+    who comes with a history of their own never asks.
+    """
+
+    def __init__(self, column: pl.Series) -> None:
+        self._ids: pl.Series | list[str] = column
+
+    def _listed(self) -> list[str]:
+        ids = self._ids
+        if isinstance(ids, pl.Series):
+            ids = self._ids = ids.to_list()
+        return ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._listed()[at]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed())
 
 
 def check_target(path: Path) -> None:
@@ -281,10 +307,11 @@ def _npy(array: npt.NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-_Part = TypeVar("_Part", Tfidf, Pairs)
+_Part = TypeVar("_Part")
+_Arrays = dict[str, npt.NDArray[Any]]
 
 
-def _part(kind: type[_Part], folder: Path, manifest: Manifest) -> _Part | None:
+def _part(made_of: Callable[[_Arrays], _Part], folder: Path, manifest: Manifest) -> _Part | None:
     """What lies in a folder of arrays, or None where the bundle has none."""
     names = [name for name in manifest.files if name.startswith(f"{folder.name}/")]
     if not names:
@@ -292,9 +319,21 @@ def _part(kind: type[_Part], folder: Path, manifest: Manifest) -> _Part | None:
     try:
         # A scalar can't be mapped into memory as the large arrays are.
         arrays = {Path(name).stem: np.load(folder / Path(name).name, allow_pickle=False) for name in names}
-        return kind.from_arrays(arrays)
+        return made_of(arrays)
     except (KeyError, ValueError) as error:
         raise BundleError(f"{folder.parent} is damaged: {folder.name} can't be read ({error}).") from None
+
+
+def _tfidf(arrays: _Arrays) -> "Tfidf":
+    from tastemaker.features.tfidf import Tfidf  # scipy, 20 MB and 0.1 s, is for those who have such a part
+
+    return Tfidf.from_arrays(arrays)
+
+
+def _pairs(arrays: _Arrays) -> "Pairs":
+    from tastemaker.features.pairs import Pairs
+
+    return Pairs.from_arrays(arrays)
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -343,7 +382,7 @@ def _histories(folder: Path, manifest: Manifest) -> Interactions:
     """Mapped: of a large log an answer needs one person's events."""
     mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in EVENTS}
     return Interactions(
-        _read_parquet(folder / "users.parquet")["user_id"].to_list(),
+        _Ids(_read_parquet(folder / "users.parquet")["user_id"]),
         **{name: np.asarray(array) for name, array in mapped.items()},
         is_ordered=manifest.is_ordered,
         is_clock=manifest.is_clock,

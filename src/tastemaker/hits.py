@@ -56,6 +56,13 @@ def ranked(rows: npt.NDArray[np.int64], scores: Floats, k: int) -> Hits:
 
     Ties: the smaller row first. A row with a score of -inf or NaN never comes back.
     """
+    if len(rows) == 1 and k <= rows.shape[1]:
+        # To sort one list takes less than to pack it. -inf and NaN come last: where the last of those kept is
+        # neither, none is.
+        order = np.lexsort((rows, -scores))[0, :k]
+        kept = scores.take(order, 1)
+        if k and kept[0, -1] > -np.inf:
+            return Hits(rows.take(order, 1).astype(np.int32), kept)
     if not np.minimum.reduce(scores, None, initial=0) > -np.inf:
         out = ~(scores > -np.inf)
         rows, scores = np.where(out, PAD, rows), np.where(out, np.float32(-np.inf), scores)
@@ -63,9 +70,6 @@ def ranked(rows: npt.NDArray[np.int64], scores: Floats, k: int) -> Hits:
         rest = ((0, 0), (0, k - rows.shape[1]))
         rows = np.pad(rows, rest, constant_values=PAD)
         scores = np.pad(scores, rest, constant_values=-np.inf)
-    if len(rows) == 1:  # here what sorting takes is less than what packing does
-        order = np.lexsort((rows[0], -scores[0]))[:k]
-        return Hits(rows[0].take(order).astype(np.int32)[None], scores[0].take(order)[None])
     # Score and row in one whole number, which sorts ten times as fast as two keys. Read as a whole number, a
     # float above 0 keeps its order and one below 0 turns it round; adding 0 makes -0 the same as 0.
     keys = _turned((scores + np.float32(0)).view(np.int32))

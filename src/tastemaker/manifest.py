@@ -49,6 +49,8 @@ class Manifest(BaseModel):
     """None: an exact one"""
     pair_weight: float = 0.0
     """what counted pairs say is added to a score times this"""
+    pair_ridge: float | None = None
+    """of EASE, where they were counted by it"""
     spread: float | None = None
     """how far items that nobody has touched are spread about the mean; None where it isn't settled yet"""
     is_ordered: bool = True

@@ -20,7 +20,7 @@ from tastemaker.errors import TastemakerError, UnknownItemError
 from tastemaker.explain import because, kinship
 from tastemaker.golden import check, golden
 from tastemaker.hits import Bools, Hits, joined
-from tastemaker.rank.ranker import NO_OCCASION, Occasion, Ranker, Wishes
+from tastemaker.rank.wishes import NO_OCCASION, Occasion, Wishes
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.asker import Asker, nobody
 from tastemaker.retrieve.candidates import Candidates, stacked
@@ -32,6 +32,7 @@ from tastemaker.slate import Recommendation, Slate
 
 if TYPE_CHECKING:
     from tastemaker.data.tables import Source
+    from tastemaker.rank.ranker import Ranker
     from tastemaker.retrieve.find import TitleFinder
     from tastemaker.retrieve.series import Series
     from tastemaker.upkeep import Change, Changed, Upkeep
@@ -397,8 +398,13 @@ class Recommender:
         return alone
 
     @cached_property
-    def ranker(self) -> Ranker | None:
-        return None if self.bundle.ranker is None else Ranker(self.bundle, self.nearest, self.series)
+    def ranker(self) -> "Ranker | None":
+        """What orders candidates; None where retrieval's order stands."""
+        if self.bundle.ranker is None:
+            return None
+        from tastemaker.rank.ranker import Ranker
+
+        return Ranker(self.bundle, self.nearest, self.series)
 
     @cached_property
     def limits(self) -> Limits:

@@ -13,10 +13,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.interactions import Interactions
+from tastemaker.features.follows import Follows
 from tastemaker.features.moments import Found, Moment, Moments
+from tastemaker.features.pairs import Pairs
 from tastemaker.recipe import Column, Role
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -47,15 +50,16 @@ VECTORS = np.array([[1, 0], [3, 4], [0, 2], [0, 0], [-1, 0]], np.float32)
 EVERYTHING = np.arange(5, dtype=np.int32)
 
 
-def log_of(events: Sequence[tuple[int, int, float]], *, is_clock: bool = True) -> Interactions:
-    """(user, row, days from now) in the order of a file."""
-    users, rows, days = zip(*events, strict=True) if events else ((), (), ())
+def log_of(events: Sequence[tuple[float, ...]], *, is_clock: bool = True) -> Interactions:
+    """(user, row, days from now) in the order of a file; a fourth number is a weight."""
+    users, rows, days = zip(*(event[:3] for event in events), strict=True) if events else ((), (), ())
     times = NOW + DAY * np.array(days, np.float64)
     return Interactions.from_events(
         ["me", "u", "v"],
         np.array(users, np.int32),
         np.array(rows, np.int32),
         times,
+        np.array([event[3] if len(event) > 3 else 1 for event in events], np.float32),
         is_ordered=True,
         is_clock=is_clock,
     )
@@ -141,6 +145,15 @@ def test_popularity_is_that_of_the_moment():
     assert "popularity_trend" not in moments(half_lives_days=(7.0,)).names
 
 
+def test_strength_is_what_events_of_an_item_usually_weigh():
+    events = [(0, 0, -10, math.expm1(6)), (1, 2, -5, math.expm1(3)), (2, 1, 0, 1000)]  # the last is of now
+    table = features(log_of(events))
+    usual = 4.5
+    assert table["usual_strength"] == about((6 + 5 * usual) / 6, usual, (3 + 5 * usual) / 6, usual, usual)
+    # Before the first that isn't 1 nothing is known, though what comes later is.
+    assert np.isnan(features(log_of([(0, 0, -10, 1), (1, 2, 5, 9)]))["usual_strength"]).all()
+
+
 def test_age_counts_from_the_release_and_from_the_first_event():
     table = features()
     to_1960 = (date(2022, 6, 15) - date(1960, 1, 1)).days + 0.75
@@ -159,6 +172,54 @@ def test_history_knows_the_series_and_the_categories():
     assert table["share_genres"] == about((a + b) / 2, a, b, NAN, a / 2)
     assert table["share_country"] == about(x, x, y, NAN, y)
     assert table["hours_since_category"] == about(*map(math.log1p, (120, 240, 120, NAN, 120)))
+
+
+def test_history_knows_what_somebody_is_after_just_now():
+    table = features()
+    older = 2 ** (-1 / 1.5)  # Dune was last, Comet the event before
+    a, b, x, y = older / (1 + older), 1, older / (1 + older), 1 / (1 + older)
+    assert table["share_genres_now"] == about((a + b) / 2, a, b, NAN, a / 2)
+    assert table["share_country_now"] == about(x, x, y, NAN, y)
+    taste = (math.log(3) + math.log(2)) / 2  # of both; a history of six would lose its oldest here
+    assert table["popularity_above_now"] == about(*(math.log1p(n) - taste for n in (2, 2, 1, 0, 0)))
+    out = [date(2022, 6, 5), date(2021, 6, 15), date(1960, 1, 1), None, date(2030, 1, 1)]
+    apart = [[NAN if a is None else abs((a - b).days) / 365.25 for b in (out[2], out[0])] for a in out]
+    assert table["years_from_last"] == about(*(dune for dune, _ in apart))
+    assert table["years_from_now"] == about(*((dune + comet) / 2 for dune, comet in apart))
+
+
+def test_only_the_newest_five_events_say_what_is_wanted_now():
+    rows = np.array([0] + [2] * 5, np.int32)
+    moment = Moment(rows, NOW - np.arange(6, 0, -1.0), NOW)
+    table = features(moment=moment)
+    assert table["popularity_above_now"] == about(*(math.log1p(n) - math.log(2) for n in (2, 2, 1, 0, 0)))
+    assert table["years_from_now"] == about(*table["years_from_last"])
+
+
+def test_counted_pairs_speak_by_how_far_back_they_are_heard():
+    weights = sparse.csr_array(
+        np.array([[0, 8, 0, 0, 4], [0, 0, 0, 0, 0], [0, 6, 0, 2, 0], [1] * 5, [0] * 5], "f4")
+    )
+    table = features(pairs=Pairs(weights, 0.8))
+    # Dune, the last, says 6 of Comet 2 and 2 of Eel; Comet, a step before it, 8 of Comet 2 and 4 of Fox.
+    for decay in (0, 0.5, 0.8, 0.95):
+        assert table[f"follows_{decay:g}"] == about(0, 6 + 8 * decay, 0, 2, 4 * decay)
+    assert not [name for name in features() if name.startswith("follows")]
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 99), history=st.lists(st.integers(0, 19), max_size=80), count=st.integers(0, 20))
+def test_pairs_asked_about_a_few_say_what_a_slow_loop_adds_up(seed, history, count):
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(20, 20)) * (rng.random((20, 20)) < 0.3)
+    rows = rng.permutation(20)[:count].astype(np.int32)
+    said = Follows(Pairs(sparse.csr_array(table.astype("f4")), 0.8), (0.0, 0.7)).of(
+        rows, np.array(history, np.int32)
+    )
+    for h, decay in enumerate((0.0, 0.7)):
+        newest = history[::-1][:50]
+        slow = [sum(decay**back * table[item, row] for back, item in enumerate(newest)) for row in rows]
+        assert said[h].tolist() == pytest.approx(slow, abs=1e-5)
 
 
 def test_history_knows_what_is_alike():
@@ -212,6 +273,14 @@ def test_whoever_has_no_history_leaves_no_more_open_than_must_be():
     assert unknown == {
         *("share_genres", "share_country", "hours_since_series", "hours_since_category"),
         *("like_last", "like_nearest", "like_mean", "hours_since_last", "popularity_above_history"),
+        *(
+            "share_genres_now",
+            "share_country_now",
+            "popularity_above_now",
+            "years_from_last",
+            "years_from_now",
+        ),
+        "usual_strength",
     }
     assert (table["same_series"], table["history_length"]) == ([0] * 5, [0] * 5)
 
@@ -229,7 +298,7 @@ def test_without_a_clock_there_are_no_times_and_every_event_counts():
     assert unknown == {
         *("days_since_release", "days_since_first_event"),
         *("hours_since_series", "hours_since_category", "hours_since_last"),
-        *("hour_sin", "hour_cos", "weekday_sin", "weekday_cos"),
+        *("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "usual_strength"),
     }
     assert table["popularity"] == table["popularity_7d"] == about(*map(math.log1p, (2, 3, 1, 0, 2)))
     assert table["history_length"] == about(*[math.log1p(4)] * 5)
@@ -243,7 +312,7 @@ def test_what_a_catalogue_doesnt_tell_is_unknown():
     unknown = {name for name, column in table.items() if np.isnan(column).all()}
     assert unknown == {
         *("query_product", "days_since_release", "hours_since_category"),
-        *("like_last", "like_nearest", "like_mean"),
+        *("like_last", "like_nearest", "like_mean", "usual_strength", "years_from_last", "years_from_now"),
     }
 
 
@@ -253,7 +322,9 @@ def test_of_a_catalogue_with_many_columns_four_are_looked_at_and_of_a_cell_sixte
     frame = pl.DataFrame({"title": CATALOGUE.titles} | {f"c{n}": cells for n in range(5)})
     columns = tuple(Column(name=f"c{n}", role=Role.CATEGORIES) for n in range(5))
     table = features(catalogue=Catalogue(frame, (CATALOGUE.columns[0], *columns)))
-    assert [name for name in table if name.startswith("share")] == [f"share_c{n}" for n in range(4)]
+    assert [name for name in table if name.startswith("share") and not name.endswith("_now")] == [
+        f"share_c{n}" for n in range(4)
+    ]
     # I saw rows 0 and 2, that one last. Of row 1's five values row 0 has one, row 2 the four others.
     older = 2 ** (-1 / 20)
     assert table["share_c3"][1] == pytest.approx((older + 4) / 5 / (1 + older), rel=1e-5)
@@ -265,15 +336,19 @@ def test_no_candidate_or_one_alone():
     one = dict(zip(made.names, made.of(mine(), found(EVERYTHING[:1]), QUERY, VECTORS[:1])[0], strict=True))
     assert (one["retrieval_standardised"], one["popularity_place"], one["retrieval_below_best"]) == (0, 0, 0)
     alone = set(made.names) - {*made.groups["retrieval"], *made.groups["source"], "popularity_place"}
+    alone -= {"usual_strength"}  # unknown, as all weights are 1
     among = features()
     assert {name: float(one[name]) for name in alone} == {name: among[name][0] for name in alone}
 
 
+weights = st.sampled_from([1.0, 1.0, 0.5, 70.0])
 ahead = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 4), st.sampled_from([0.0, 1e-9, 0.5, 1, 30])), max_size=12
+    st.tuples(st.integers(0, 2), st.integers(0, 4), st.sampled_from([0.0, 1e-9, 0.5, 1, 30]), weights),
+    max_size=12,
 )
 before = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 4), st.sampled_from([-400, -7, -1.5, -1, -1e-4])), max_size=12
+    st.tuples(st.integers(0, 2), st.integers(0, 4), st.sampled_from([-400, -7, -1.5, -1, -1e-4]), weights),
+    max_size=12,
 )
 
 
@@ -302,7 +377,10 @@ def world(seed: int = 3) -> tuple[Moments, list[tuple[Moment, Found, np.ndarray,
     times = NOW + DAY * rng.integers(-4000, 400, 20_000) / 4
     users, rows = rng.integers(0, 100, 20_000), rng.integers(0, items, 20_000)
     names = [f"u{n}" for n in range(100)]
-    log = Interactions.from_events(names, users.astype(np.int32), rows.astype(np.int32), times, is_clock=True)
+    weights = rng.integers(1, 6, 20_000).astype(np.float32)
+    log = Interactions.from_events(
+        names, users.astype(np.int32), rows.astype(np.int32), times, weights, is_clock=True
+    )
     vectors = rng.normal(size=(items, 24)).astype(np.float32)
     made = moments(
         log,

@@ -8,7 +8,8 @@ import pytest
 
 from tastemaker.errors import ObjectiveError, TastemakerError
 from tastemaker.rank.calibration import Platt
-from tastemaker.rank.ranker import NO_OCCASION, Occasion, seen_vectors, told
+from tastemaker.rank.ranker import seen_vectors, told
+from tastemaker.rank.wishes import NO_OCCASION, Occasion
 from tastemaker.recipe.formula import HEADS
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -12,7 +12,7 @@ from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import PAD, Catalogue
 from tastemaker.data.interactions import Interactions
 from tastemaker.features.encode import Encoder
-from tastemaker.features.text import Tfidf
+from tastemaker.features.tfidf import Tfidf
 from tastemaker.recipe import Column, Recipe, Role
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.sources import Sources

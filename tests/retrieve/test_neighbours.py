@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tastemaker.data.catalogue import PAD
-from tastemaker.features.text import Tfidf
+from tastemaker.features.tfidf import Tfidf
 from tastemaker.retrieve.neighbours import Neighbours
 
 VECTORS = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)

@@ -1,12 +1,16 @@
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
+import tastemaker as tm
+from tastemaker.features.batches import Scale
+from tastemaker.model.problem import Learned
 from tastemaker.recipe import SourcesRecipe
 from tastemaker.recommend import Recommender
-from tastemaker.training.fitted import lengthened
-from tastemaker.training.pairing import choose
+from tastemaker.training.fitted import Fitted, lengthened
+from tastemaker.training.pairing import Pairing, choose
 
 VECTORS = np.array([[3, 0, 4], [0, 0, 0], [0.6, 0, 0.8], [0, -1, 0]], np.float32)
 """(N, D + 1): of lengths 5, 0, 1 and 1, the first and the third in one direction."""
@@ -50,6 +54,21 @@ def test_what_the_tower_sees_and_what_items_are_compared_by_stay():
         lengthened({"item_vectors": np.zeros((2, 3), np.float32)}, 0)["item_vectors"].tolist()
         == [[0] * 3] * 2
     )
+
+
+@pytest.mark.parametrize("pairing", [Pairing(300.0, 0.5, is_even=True), Pairing(None, 7.0)])
+def test_a_bundle_is_told_how_its_pairs_were_counted_and_weighed(pairing):
+    log = {
+        "user_id": ["ann", "ann", "bob", "bob"],
+        "item_id": ["a", "b", "b", "c"],
+        "timestamp": [1, 2, 3, 4],
+    }
+    data = tm.read(interactions=pl.DataFrame(log))
+    learned = Learned({"item_vectors": VECTORS[:3]}, {}, {}, Scale(), epochs=1, examples=2)
+    parts = Fitted.of(data, data.interactions, data.interactions, tm.Recipe()).parts(learned, pairing)
+    assert (parts.pair_ridge, parts.pair_weight) == (pairing.ridge, pairing.weight)
+    counted = pairing.count(data.interactions, 3).weights.toarray()
+    np.testing.assert_array_equal(parts.pairs.weights.toarray(), counted)
 
 
 @pytest.mark.slow

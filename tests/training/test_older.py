@@ -12,10 +12,12 @@ from tastemaker.data.catalogue import PAD
 from tastemaker.errors import RecipeError, TrainingError
 from tastemaker.features.encode import Encoder
 from tastemaker.recommend import Recommender
+from tastemaker.training.pairing import Pairing
 from tastemaker.training.parts import Parts, bundle
 from tastemaker.training.warm import Older
 
 OLD_EVENTS = [("ann", "a", 11), ("ann", "b", 12), ("bob", "b", 13), ("bob", "c", 14)]
+STOOD = Pairing(ridge=None, weight=0.75)
 KINDS = {"a": "x", "b": "x", "c": "y", "d": "y", "e": "x", "new": "y"}
 
 
@@ -235,3 +237,55 @@ def test_users_with_other_columns_are_refused():
     counts = newer.interactions.counts(4)
     with pytest.raises(TrainingError, match=r"Of users region is known here, .* with nothing"):
         older_of().start(newer.items, counts, {"users": encoder}, None, encoder.encode(users))
+
+
+# --- counted pairs ----------------------------------------------------------------------------
+
+
+def weighed(knobs: tuple[str, ...] = (), pairing: Pairing | None = STOOD, ordered: bool = True) -> Older:
+    """An older bundle beside whose network `pairing` stood."""
+    events = OLD_EVENTS if ordered else [event[:2] for event in OLD_EVENTS]
+    if pairing is None:
+        return older_of(events, knobs)
+    counted = pairing.count(data_of(events).interactions, 5)
+    return older_of(events, knobs, pairs=counted, pair_weight=pairing.weight, pair_ridge=pairing.ridge)
+
+
+def keeps(older: Older, asked: int, *knobs: str, ordered: bool = True) -> bool:
+    events = [*OLD_EVENTS, ("ann", "d", 15)]
+    log = data_of(events if ordered else [event[:2] for event in events]).interactions
+    return older.keeps_pairing(log, tm.Recipe.read(None, list(knobs)), asked)
+
+
+def test_pairs_keep_their_weight_where_fewer_than_two_hundred_could_choose_another(tmp_path):
+    older = weighed()
+    Recommender(older.bundle).save(tmp_path / "older")
+    older = Older.of(tm.load(tmp_path / "older"))
+    assert older.pairing == Pairing(ridge=None, weight=0.75)
+    assert [keeps(older, asked) for asked in (0, 199, 200, 5000)] == [True, True, False, False]
+
+
+def test_no_pairs_are_kept_as_none():
+    assert weighed(pairing=None).pairing is None
+    assert keeps(weighed(pairing=None), 199)
+    assert not keeps(weighed(pairing=None), 200)
+
+
+def test_what_the_recipe_says_of_pairs_is_chosen_anew():
+    assert keeps(weighed(), 10, "history.pairs=following")  # which auto is, in order
+    assert not keeps(weighed(), 10, "history.pairs=ease")
+    assert not keeps(weighed(), 10, "history.pair_weight=2")
+    assert not keeps(weighed(pairing=None, knobs=("history.pairs=none",)), 10)
+
+
+@pytest.mark.parametrize(("kind", "is_even"), [("ease", False), ("even_ease", True)])
+def test_ease_is_kept_with_its_ridge_or_not_at_all(kind, is_even):
+    told = Pairing(300.0, 0.75, is_even)
+    older = weighed((f"history.pairs={kind}",), told, ordered=False)
+    assert older.pairing == told
+    named = f"history.pairs={kind}"
+    assert keeps(older, 10, named, ordered=False)
+    assert keeps(older, 10, named, "history.pair_ridge=300", ordered=False)
+    assert not keeps(older, 10, named, "history.pair_ridge=100", ordered=False)
+    earlier = replace(older.bundle, manifest=older.bundle.manifest.model_copy(update={"pair_ridge": None}))
+    assert not keeps(Older(earlier), 10, named, ordered=False)

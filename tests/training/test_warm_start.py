@@ -1,12 +1,14 @@
 """A warm start from end to end: an older bundle on disk, newer files, and what comes of it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
 import tastemaker as tm
+from tastemaker.training.pairing import Pairing
 
 pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.slow
@@ -122,6 +124,41 @@ def test_the_next_one_can_go_on_from_it_by_the_same_shares(older, warm):
     # The optimisers' steps go on being counted.
     before, after = (int(np.load(path / "learning" / "ids-steps.npy")) for path in (older, warm))
     assert after > before
+
+
+@pytest.fixture(scope="module")
+def beside(older) -> tm.Recommender:
+    """The older bundle as if it had weighed what follows, with a weight that no validation would try."""
+    bundle = tm.load(older).bundle
+    recipe = bundle.manifest.recipe
+    recipe = recipe | {"history": recipe["history"] | {"pairs": "following"}}
+    manifest = bundle.manifest.model_copy(update={"pair_weight": 0.123, "recipe": recipe})
+    pairs = Pairing(None, 0.123).count(bundle.histories, bundle.catalogue.size)
+    return tm.Recommender(replace(bundle, manifest=manifest, pairs=pairs))
+
+
+def trained_on(beside: tm.Recommender, log: list[tuple], items: int = ITEMS) -> tm.Recommender:
+    return tm.train(world(log, list(range(items))), warm_start=beside)
+
+
+def test_where_few_can_be_asked_the_weight_of_pairs_stays_and_no_epoch_is_left_out(beside, earlier):
+    # Sixty have done two things that nobody else ever did: the same zero for every weight and every epoch, of
+    # which the first would be chosen.
+    odd = [(f"u{n % 60}", f"i{ITEMS + n}", 20_000.0 + n) for n in range(120)]
+    bundle = trained_on(beside, [*earlier, *odd], ITEMS + 120).bundle
+    assert bundle.evaluation is not None
+    assert bundle.evaluation["users_asked"] == 60
+    assert bundle.manifest.training["epochs"] == 3
+    assert bundle.manifest.pair_weight == 0.123
+    assert bundle.pairs is not None
+    assert bundle.manifest.training["pairs"] == "what follows, weight 0.123, as in the older bundle"
+
+
+def test_where_nobody_can_be_asked_the_weight_of_pairs_stays(beside, earlier):
+    once = [(f"u{n}", "i39", 20_000.0 + n) for n in range(5)]
+    bundle = trained_on(beside, [*earlier, *once]).bundle
+    assert bundle.evaluation is None
+    assert bundle.manifest.pair_weight == 0.123
 
 
 @pytest.mark.parametrize(

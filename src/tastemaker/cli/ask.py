@@ -13,7 +13,7 @@ from tastemaker.errors import TastemakerError
 if TYPE_CHECKING:
     import polars as pl
 
-    from tastemaker.rank.ranker import Wishes
+    from tastemaker.rank.wishes import Wishes
     from tastemaker.recommend import Recommender
     from tastemaker.slate import Slate
 

@@ -12,7 +12,9 @@ import typer
 from tastemaker.errors import TastemakerError
 
 if TYPE_CHECKING:
+    from tastemaker.data.impressions import Impressions as ShownLists
     from tastemaker.data.interactions import Interactions as InteractionLog
+    from tastemaker.data.report import FileReport
     from tastemaker.recommend import Recommender
     from tastemaker.retrieve.limits import Held
 
@@ -116,21 +118,36 @@ def log_for(recommender: "Recommender", path: Path) -> "InteractionLog":
     from tastemaker.data import read_log
 
     log, report = read_log(path, recommender.catalogue, recommender.recipe.data.columns)
+    _tell_rejected(path, report)
+    return log
+
+
+def shown_for(recommender: "Recommender", path: Path) -> "ShownLists":
+    """Impressions against a bundle's catalogue; what had to be left out is told on stderr."""
+    from tastemaker.data import read_impressions
+
+    shown, report = read_impressions(path, recommender.catalogue, recommender.recipe.data.columns)
+    _tell_rejected(path, report)
+    return shown
+
+
+def _tell_rejected(path: Path, report: "FileReport") -> None:
     if report.rejected.height:
         reasons = "; ".join(f"{finding.what}: {finding.count:,}" for finding in report.reasons)
         typer.echo(
             f"{path}: {report.rejected.height:,} of {report.read:,} rows left out ({reasons})", err=True
         )
-    return log
 
 
-def check_out(path: Path | None) -> None:
+def check_out(
+    path: Path | None, option: str = "--out", suffixes: tuple[str, ...] = (".csv", ".parquet")
+) -> None:
     """Refuse a file name before any work is done for it."""
     if path is None:
         return
-    if path.suffix not in (".csv", ".parquet"):
-        raise TastemakerError(f"--out {path}: the name should end in .csv or .parquet.")
+    if path.suffix not in suffixes:
+        raise TastemakerError(f"{option} {path}: the name should end in {' or '.join(suffixes)}.")
     if path.is_dir():
-        raise TastemakerError(f"--out {path} is a folder: give a file name.")
+        raise TastemakerError(f"{option} {path} is a folder: give a file name.")
     if not path.absolute().parent.is_dir():
-        raise TastemakerError(f"--out {path}: there is no folder {path.parent}.")
+        raise TastemakerError(f"{option} {path}: there is no folder {path.parent}.")

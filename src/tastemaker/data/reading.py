@@ -132,12 +132,18 @@ def read_log(
         DataError: the file can't be read, or no event of it is about an item of the catalogue.
     """
     table = read_table(source, "interactions")
-    stated = {name: choice for name, choice in (columns or {}).items() if name in table.frame.columns}
-    # What the catalogue's own columns are says nothing of the same name in a log, but for the key.
-    stated = {name: choice for name, choice in stated.items() if choice.role in _LOG_ROLES}
-    roles = infer(table, "interactions", stated, {items.id_column: Role.ITEM})
-    log, _, report = clean_interactions(table, roles, items, max_rejected=1.0)
+    log, _, report = clean_interactions(
+        table, _alone(table, "interactions", items, columns), items, max_rejected=1.0
+    )
     return log, report
+
+
+def read_impressions(
+    source: Source, items: Catalogue, columns: Mapping[str, ColumnChoice] | None = None
+) -> tuple[Impressions, FileReport]:
+    """What people were shown, alone, against a catalogue that is already known; as `read_log` in all else."""
+    table = read_table(source, "impressions")
+    return clean_impressions(table, _alone(table, "impressions", items, columns), items, max_rejected=1.0)
 
 
 def read_items(source: Source, items: Catalogue, max_rejected: float) -> tuple[Catalogue, FileReport]:
@@ -181,12 +187,30 @@ def read_items(source: Source, items: Catalogue, max_rejected: float) -> tuple[C
 
 
 _LOG_ROLES = (Role.USER, Role.ITEM, Role.TIME, Role.WEIGHT)
+_ROLES_OF: Mapping[Kind, tuple[Role, ...]] = {
+    "interactions": _LOG_ROLES,
+    "impressions": (
+        *(Role.USER, Role.ITEM, Role.TIME, Role.POSITION, Role.RECOMMENDATION, Role.SOURCE, Role.DEVICE),
+        *(Role.CLICK, Role.WATCH_TIME, Role.COMPLETION, Role.LIKE, Role.HIDDEN, Role.OUTCOME),
+        Role.RANDOMISED,
+    ),
+}
 _KEY_ROLES: Mapping[Kind, Role] = {"items": Role.ITEM, "users": Role.USER}
 
 
 def _catalogue(table: Table, kind: Kind, recipe: DataRecipe) -> tuple[Catalogue, FileReport]:
     columns = infer(table, kind, recipe.columns)
     return clean_catalogue(table, columns, kind, recipe.max_rejected)
+
+
+def _alone(
+    table: Table, kind: Kind, items: Catalogue, columns: Mapping[str, ColumnChoice] | None
+) -> tuple[Column, ...]:
+    """Of a log read by itself."""
+    stated = {name: choice for name, choice in (columns or {}).items() if name in table.frame.columns}
+    # What the catalogue's own columns are says nothing of the same name in a log, but for the key.
+    stated = {name: choice for name, choice in stated.items() if choice.role in _ROLES_OF[kind]}
+    return infer(table, kind, stated, {items.id_column: Role.ITEM})
 
 
 def _logged(

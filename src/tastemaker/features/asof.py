@@ -5,8 +5,8 @@ its item up to itself; a question finds the last event before its moment and let
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import pairwise, repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ MARKS = 2
 half a dozen events are then left to search between two marks."""
 MOST_MARKS = 4096
 """More would take long to make where items are few; twice as many save one step of a search."""
+STEADY = 5.0
+"""Events of the common strength that every item has beside its own, so that one event alone says little."""
 
 
 class Past(NamedTuple):
@@ -30,11 +32,14 @@ class Past(NamedTuple):
     counts: (n,) events.
     decayed: (n, H) Σ 2^(−age / half life) over them, a half life a column.
     first: (n,) seconds since 1970 of the first of them; inf where there was none yet.
+    strength: (n,) mean log(1 + weight) over them and STEADY events more, which are all items' mean then; NaN
+        as long as no event had a weight other than 1.
     """
 
     counts: npt.NDArray[np.int64]
     decayed: Floats
     first: Floats
+    strength: Floats
 
 
 class AsOf:
@@ -42,6 +47,8 @@ class AsOf:
 
     A log without a shared clock has no moments: every event counts as before, none fades (`decayed` repeats
     the count), and `first` is -inf, some time ago, where there is an event at all.
+
+    A weight below 0 is as strong as one of 0.
 
     Args:
         log: of all people.
@@ -54,15 +61,24 @@ class AsOf:
         self.half_lives_days = tuple(half_lives_days)
         self._half_lives_s = np.array(half_lives_days, np.float64) * DAY_S
         self._counts = log.counts(items)
+        strengths = np.log1p(np.maximum(log.weights.astype(np.float64), 0))
         if self.is_clock:
-            self._read(log, items)
+            self._read(log, items, strengths)
+        else:
+            self._has_strengths = bool((log.weights != 1).any())
+            self._strengths: Floats = np.bincount(log.rows, strengths, minlength=items).astype(np.float64)
+            self._usual = strengths.sum() / max(1, log.size)
 
-    def _read(self, log: Interactions, items: int) -> None:
+    def _read(self, log: Interactions, items: int, strengths: Floats) -> None:
         by_time = np.argsort(log.times, kind="stable")
-        rows, times = log.rows[by_time], log.times[by_time]
+        rows, times, strengths = log.rows[by_time], log.times[by_time], strengths[by_time]
+        self._all_times = times
+        # One after the other, oldest first, so that no later event is in the bits of an earlier sum.
+        self._all_strengths = np.append(0.0, np.cumsum(strengths))
+        self._strong_since = float(np.fmin.reduce(log.times[log.weights != 1], initial=np.inf))
         self._marks, self._places = _marked(rows, times, self._counts)
         by_row = np.argsort(rows, kind="stable")
-        rows, times = rows[by_row], times[by_row]
+        rows, times, strengths = rows[by_row], times[by_row], strengths[by_row]
         # A place behind all events, so that whoever has none at the end of the catalogue may look there.
         self._times = np.append(times, np.inf)
         gaps = np.diff(times, prepend=times[:1])
@@ -74,6 +90,8 @@ class AsOf:
             with np.errstate(over="ignore"):  # gaps from one item to the next may run backwards
                 fading = np.where(is_first, 0, np.exp2(-gaps / half_life))
             sums[:-1] = np.fromiter(_summed(fading), np.float64, len(fading))
+        self._strengths = np.zeros(len(times) + 1)
+        self._strengths[:-1] = np.fromiter(_summed(~is_first, strengths), np.float64, len(times))
 
     def of(self, rows: Rows, now: float) -> Past:
         """What there was of `rows` (n,) strictly before `now`, seconds since 1970.
@@ -83,7 +101,9 @@ class AsOf:
         if not self.is_clock:
             counts = self._counts[rows]
             first = np.where(counts > 0, -np.inf, np.inf)
-            return Past(counts, np.repeat(counts[:, None] * 1.0, len(self._half_lives_s), axis=1), first)
+            decayed = np.repeat(counts[:, None] * 1.0, len(self._half_lives_s), axis=1)
+            usual = self._usual if self._has_strengths else np.nan
+            return Past(counts, decayed, first, _steadied(self._strengths[rows], counts, usual))
         if np.isnan(now):
             raise ValueError("The log has a clock, so counts need a moment; NaN came.")
         places = rows.astype(np.intp)
@@ -103,17 +123,32 @@ class AsOf:
         decayed = np.empty((len(self._half_lives_s), len(rows)))
         for half_life, sums, out in zip(self._half_lives_s, self._sums, decayed, strict=True):
             np.multiply(sums.take(last) * was_touched, np.exp2(ago / half_life), out=out)
-        return Past(counts, decayed.T, np.where(was_touched, self._firsts.take(places), np.inf))
+        first = np.where(was_touched, self._firsts.take(places), np.inf)
+        strengths = self._strengths.take(last) * was_touched
+        return Past(counts, decayed.T, first, _steadied(strengths, counts, self._usual_then(now)))
+
+    def _usual_then(self, now: float) -> float:
+        """Mean strength of all events before `now`; NaN as long as all weights were 1."""
+        if not self._strong_since < now:
+            return np.nan
+        before = int(self._all_times.searchsorted(now))
+        return float(self._all_strengths[before] / before)
 
 
-def _summed(fading: Floats) -> Iterator[float]:
-    """Sums that fade by a factor before each event, which counts 1.
+def _steadied(sums: Floats, counts: npt.NDArray[np.int64], usual: float) -> Floats:
+    """(n,) means of so many with STEADY more, which are `usual`."""
+    means: Floats = (sums + STEADY * usual) / (counts + STEADY)
+    return means
+
+
+def _summed(fading: npt.NDArray[Any], values: Floats | None = None) -> Iterator[float]:
+    """Sums of `values` (E,) that fade by a factor before each event; None: each counts 1.
 
     One after the other: sums made in any other order would have something of later events in their last bits.
     """
     total = 0.0
-    for factor in fading.data:
-        total = total * factor + 1.0
+    for factor, value in zip(fading.data, repeat(1.0) if values is None else values.data, strict=False):
+        total = total * factor + value
         yield total
 
 

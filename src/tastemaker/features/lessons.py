@@ -27,6 +27,7 @@ class Lessons:
         labels: (M,) each: what came of it, by head, NaN where unknown; click, completion and like are 0 or 1,
             watch_time seconds. `dwell` is watch_time of what was clicked, and has no label of its own.
         propensities: (M,) chance that a place was looked at, above 0; None where none are known.
+        is_random: (M,) whether chance alone put it where it stood; None where nobody says so.
         stands_for: (M,) how many places of its list each stands for, where only some were kept; None: itself.
     """
 
@@ -38,6 +39,7 @@ class Lessons:
     positions: npt.NDArray[np.int32]
     labels: Mapping[str, Floats]
     propensities: Floats | None = None
+    is_random: npt.NDArray[np.bool_] | None = None
     stands_for: Floats | None = None
 
     @property
@@ -67,5 +69,6 @@ class Lessons:
             positions=self.positions[keep],
             labels={name: label[keep] for name, label in self.labels.items()},
             propensities=None if self.propensities is None else self.propensities[keep],
+            is_random=None if self.is_random is None else self.is_random[keep],
             stands_for=None if self.stands_for is None else self.stands_for[keep],
         )

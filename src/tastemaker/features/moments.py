@@ -16,12 +16,15 @@ from tastemaker.data.catalogue import Catalogue, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.released import released_days
 from tastemaker.features.asof import DAY_S, AsOf, Past
+from tastemaker.features.follows import Follows
+from tastemaker.features.pairs import Pairs
 from tastemaker.features.taste import Values, fading, repeats
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[Any] | float
 
 HOUR_S = 3600.0
+YEAR_DAYS = 365.25
 REACH = 200
 """Newest events of a history in which categories and series are looked for."""
 MANY = 50
@@ -30,6 +33,11 @@ NEAR = 10
 """Newest events of which the likest counts."""
 HALF_LIFE_EVENTS = 20.0
 """Events after which one counts half for the share of a category."""
+BRIEF = 5
+"""Newest events that say what somebody is after just now."""
+BRIEF_HALF_LIFE_EVENTS = 1.5
+DECAYS = (0.0, 0.5, 0.8, 0.95)
+"""Of a step back in the history, where counted pairs speak: of the last event alone, to all of a long one."""
 FEW = 0.1
 """Events more on both sides of a trend, so that what has almost none has almost no trend."""
 
@@ -89,6 +97,7 @@ class Moments:
         catalogue: of N items.
         log: of all people, which popularity is counted from.
         series: (N,) number of the series that each item belongs to, 0 or above.
+        pairs: what items say of others; None where nothing was counted.
         vectors: (N, D) by which items are alike; None leaves likeness unknown. One of zeros is like nothing.
         half_lives_days: of an event, where it counts for popularity.
         sources: names of the sources that may bring a candidate.
@@ -105,6 +114,7 @@ class Moments:
         log: Interactions,
         *,
         series: npt.NDArray[np.int64],
+        pairs: Pairs | None = None,
         vectors: Floats | None = None,
         half_lives_days: Sequence[float] = (7.0, 90.0),
         sources: Sequence[str] = (),
@@ -118,7 +128,9 @@ class Moments:
         released = released_days(catalogue)
         self._released = np.full(catalogue.size, np.nan) if released is None else released
         self._sources, self._devices = tuple(sources), tuple(devices)
+        self._follows = None if pairs is None else Follows(pairs, DECAYS)
         self._weights = fading(REACH, HALF_LIFE_EVENTS)
+        self._brief = fading(REACH, BRIEF_HALF_LIFE_EVENTS)
         half_lives = np.array(half_lives_days, np.float64)
         self._trend = (int(half_lives.argmin()), int(half_lives.argmax())) if len(half_lives) > 1 else None
         self.groups: Mapping[str, tuple[str, ...]] = {
@@ -135,11 +147,13 @@ class Moments:
                 *(f"popularity_{days:g}d" for days in half_lives_days),
                 *(("popularity_trend",) if self._trend else ()),
                 "popularity_place",
+                "usual_strength",
             ),
             "age": ("days_since_release", "days_since_first_event"),
             "history": (
                 "same_series",
                 *(f"share_{name}" for name in self._values.names),
+                *(f"share_{name}_now" for name in self._values.names),
                 "hours_since_series",
                 "hours_since_category",
                 "like_last",
@@ -148,6 +162,10 @@ class Moments:
                 "history_length",
                 "hours_since_last",
                 "popularity_above_history",
+                "popularity_above_now",
+                "years_from_last",
+                "years_from_now",
+                *(f"follows_{decay:g}" for decay in DECAYS if self._follows),
             ),
             "context": (
                 *("hour_sin", "hour_cos", "weekday_sin", "weekday_cos"),
@@ -202,6 +220,7 @@ class Moments:
             short, long = self._trend
             yield np.log((decayed[:, short] + FEW) / (decayed[:, long] + FEW))
         yield np.sort(counts).searchsorted(counts) / max(1, n - 1)
+        yield past.strength[:n]
 
     def _age(self, past: Past, rows: Rows, now: float) -> Iterator[Numbers]:
         yield np.log1p(np.maximum(now / DAY_S - self._released.take(rows), 0))
@@ -214,6 +233,8 @@ class Moments:
         weights = self._weights[len(self._weights) - len(seen.rows) :]
         shared = self._values.shared(rows, seen.rows, weights)
         yield from shared.shares
+        brief = self._brief[len(self._brief) - len(seen.rows) :]
+        yield from self._values.shared(rows, seen.rows, brief).shares
         yield seen.hours_since(again.newest)
         yield seen.hours_since(shared.newest)
         yield from self._likeness(rows, seen.rows)
@@ -222,6 +243,13 @@ class Moments:
         popular = np.log1p(past.counts)
         mine = popular[len(rows) :]
         yield popular[: len(rows)] - (mine.mean() if len(mine) else np.nan)
+        yield popular[: len(rows)] - (mine[-BRIEF:].mean() if len(mine) else np.nan)
+        years = self._released / YEAR_DAYS
+        yield np.abs(years.take(rows) - (years[seen.rows[-1]] if len(seen.rows) else np.nan))
+        apart = np.abs(years.take(rows)[:, None] - years.take(seen.rows[-BRIEF:]))
+        yield apart.mean(1) if apart.shape[1] else np.nan
+        if self._follows is not None:
+            yield from self._follows.of(rows, seen.rows)
 
     def _likeness(self, rows: Rows, history: Rows) -> Iterator[Numbers]:
         """Cosine with the last event, the highest of the newest NEAR, and the mean of the newest MANY."""

@@ -35,6 +35,8 @@ FULL_RANK = 96
 """Width up to which a cross has a whole matrix; above, a product of two of rank width / 4."""
 AT_ONCE = 8192
 """Places asked at once outside of training."""
+VECTORS = 16
+"""Numbers that a query, a candidate and their product are read into, where the recipe leaves that open."""
 PLACES = 200
 """Those further down a list share the chance of the last of so many."""
 PACE = 5.0
@@ -112,7 +114,10 @@ def ranking_network(
         inputs["numbers"] = keras.Input((lessons.numbers.shape[1],), name="numbers")
         parts.append(inputs["numbers"])
     dim = lessons.vectors.shape[1]
-    if dim and recipe.vectors:
+    width = recipe.vectors
+    if width == "auto":  # beside a sum, the lists are too few to learn what to make of vectors
+        width = VECTORS if slopes is None else 0
+    if dim and width:
         query, item = (keras.Input((dim,), name=name) for name in ("query", "item"))
         inputs |= {"query": query, "item": item}
         # Entries of unit vectors are small, and their products smaller: all three are brought to about 1.
@@ -121,7 +126,7 @@ def ranking_network(
         ]
         sides = [layers.Rescaling(1 / size)(side) for side, size in zip((query, item), sizes, strict=True)]
         beside = layers.Concatenate()([*sides, layers.Multiply()(sides)])
-        parts.append(layers.Dense(recipe.vectors, activation="relu", name="read")(beside))
+        parts.append(layers.Dense(width, activation="relu", name="read")(beside))
     if not parts:
         raise TrainingError(
             "A ranker with no numbers and no vectors has nothing to go by: ranking.vectors is 0."

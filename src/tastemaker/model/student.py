@@ -174,7 +174,10 @@ class Student:
             towers["item_tower"] = metadata
         return Learned(
             arrays=arrays,
-            towers={name: to_litert(tower) for name, tower in towers.items()},
+            towers={
+                name: to_litert(tower, alone=name == "query_tower" and self._stretches is not None)
+                for name, tower in towers.items()
+            },
             originals={name: to_keras(tower) for name, tower in towers.items()},
             scale=self.examples.scale,
             epochs=epochs,

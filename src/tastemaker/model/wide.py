@@ -1,4 +1,4 @@
-"""The sum of numbers that best finds what was chosen: a ranker's first guess, all that few lists teach."""
+"""The sum of numbers that finds best what was chosen: a ranker's first guess, all that few lists teach."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,9 @@ as much order as well."""
 def best_slopes(lessons: Lessons, scaled: Floats, base: int) -> Floats:
     """(F,) slopes of the contest in which each list's choice meets all others of its list.
 
-    A conditional logit (McFadden, 1974): the likelihood of every choice among its list's places is highest,
-    less PRIOR × the squares of the slopes. The slope of `base` alone is free, so that retrieval's own order
-    is where nothing else is known.
+    A conditional logit (McFadden, 1974): every choice is to be as likely among the places of its list as can
+    be, less PRIOR × the squares of the slopes. The slope of `base` alone is free, so that retrieval's own
+    order is where nothing else is known.
 
     Args:
         lessons: S lists, each with something that was clicked.

@@ -5,7 +5,6 @@ lessons, a request at a time, so that the two can't differ by a bit.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -15,15 +14,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tastemaker.bundle import Bundle
 from tastemaker.data.interactions import Interactions
-from tastemaker.errors import BundleError, ObjectiveError, TastemakerError
+from tastemaker.errors import BundleError, ObjectiveError
 from tastemaker.features.lessons import Head
 from tastemaker.features.moments import Found, Moment, Moments
 from tastemaker.features.scaling import Scaling
 from tastemaker.rank.calibration import Calibration, calibration_from_json
 from tastemaker.rank.objective import Objective
+from tastemaker.rank.wishes import NO_OCCASION, Occasion
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.candidates import Candidates
-from tastemaker.retrieve.limits import Held
 from tastemaker.retrieve.nearest import Nearest
 from tastemaker.retrieve.series import Series
 from tastemaker.retrieve.sources import NAMES
@@ -52,6 +51,9 @@ class RankerNote(BaseModel):
     scaling: dict[str, list[float]]
     calibrations: dict[str, dict[str, Any]] = {}
     """by head"""
+    examination: tuple[float, ...] = ()
+    """chance that each place is looked at over that of the first, as learnt beside the network; nothing is
+    served by it. Empty where none was learnt"""
 
 
 class Sheet(NamedTuple):
@@ -65,54 +67,6 @@ class Sheet(NamedTuple):
     numbers: Floats
     query: Floats
     items: Floats
-
-
-class Wishes(Held, total=False):
-    """What a list is held to, and when and for what it is wanted, as keywords; see `Held` for the first.
-
-    now: when it is asked for, seconds since 1970 or a datetime; left out, the moment after the person's
-        newest event, or after the newest of all where theirs have no times. What is popular, new and so on
-        is taken as of then.
-    device: on what it will be shown, as impressions call it.
-    objective: what it is sorted by, instead of the recipe's `ranking.objective`: `click^0.5 * watch_time`.
-    """
-
-    now: float | datetime | None
-    device: str
-    objective: str | None
-
-
-class Occasion(NamedTuple):
-    """When, on what and for what a list is wanted.
-
-    now: seconds since 1970; None for the moment after the person's newest event.
-    objective: None for the bundle's own.
-    """
-
-    now: float | None = None
-    device: str = ""
-    objective: Objective | None = None
-
-    @classmethod
-    def of(cls, wishes: Wishes, ranker: "Ranker | None") -> "Occasion":
-        """Raises: ObjectiveError where the objective is no formula, or of something that isn't foretold;
-        TastemakerError where `now` is no time."""
-        now, text = wishes.get("now"), wishes.get("objective")
-        if isinstance(now, datetime):
-            now = (now if now.tzinfo else now.replace(tzinfo=UTC)).timestamp()
-        if now is not None and not np.isfinite(now):
-            raise TastemakerError(f"now is {now}: that is no time. Give seconds since 1970, or leave it out.")
-        if text is None:
-            return cls(now, wishes.get("device", ""))
-        if ranker is None:
-            raise ObjectiveError(
-                "This bundle has no ranker, so nothing is foretold that an objective could weigh: leave it "
-                "out, or train with ranking.use=always."
-            )
-        return cls(now, wishes.get("device", ""), Objective.parse(text, ranker.note.heads))
-
-
-NO_OCCASION = Occasion()
 
 
 class View:
@@ -139,6 +93,7 @@ class View:
             bundle.catalogue,
             bundle.histories,
             series=series.numbers,
+            pairs=bundle.pairs,
             vectors=self.vectors,
             half_lives_days=ranking.half_lives_days,
             sources=NAMES,

@@ -1,6 +1,6 @@
 """The knobs of the second network, that puts candidates in order; the `[ranking]` table."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -22,8 +22,9 @@ class RankingRecipe(Table):
     """widths of the layers above the crosses"""
     crosses: int = Field(2, ge=0)
     """layers of products of features (DCN-v2)"""
-    vectors: int = Field(16, ge=0)
-    """numbers that query vector, candidate vector and their product are read into; 0 leaves them out"""
+    vectors: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """numbers that query vector, candidate vector and their product are read into; 0 leaves them out.
+    auto: 16 for lists that were shown; 0 for lists that were found, too few to learn what to make of them"""
     experts: int = Field(0, ge=0)
     """of a mixture that each head weighs for itself (MMoE); 0: all heads share one trunk"""
     epochs: int = Field(20, ge=1)

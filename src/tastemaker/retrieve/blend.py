@@ -7,15 +7,18 @@ history they say little.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker.data.catalogue import PAD, Rows
-from tastemaker.features.pairs import Pairs
 from tastemaker.hits import Bools, Hits, Recount, best, joined, longest, one_by_one, ranked, rounding
 from tastemaker.retrieve.index import Index
 from tastemaker.retrieve.scan import BLOCK_SCORES
+
+if TYPE_CHECKING:
+    from tastemaker.features.pairs import Pairs
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,7 +35,7 @@ class Blend:
     """
 
     vectors: Floats
-    pairs: Pairs
+    pairs: "Pairs"
     weight: float
     index: Index | None = None
 

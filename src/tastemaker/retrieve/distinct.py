@@ -4,6 +4,7 @@ Titles that differ only in what a model doesn't see have equal vectors. In a gra
 would never be found, and which, chance would say.
 """
 
+import math
 from abc import abstractmethod
 from functools import cached_property
 
@@ -27,7 +28,7 @@ class Distinct(Approximate):
     def look(self, queries: Floats, wanted: int, share: float) -> Look:
         found = self.near(queries, wanted, max(wanted, round(self.width / share)))
         # To a query of zeros all are equal, so none is near, and a scan gives the first.
-        bar = np.where(queries.any(1), np.float32(-np.inf), np.float32(np.inf))
+        bar = [-math.inf if query.any() else math.inf for query in queries]
         return Look(self.copies.of(found, wanted), bar)
 
     @cached_property

@@ -38,7 +38,7 @@ class Exact(Shortlist):
 
     def look(self, queries: Floats, wanted: int, share: float) -> Look:
         scores, rows = native.search(self.halved, queries, wanted)
-        return Look(rows, scores[:, -1] / self.half.scale + self.half.slack(queries))
+        return Look(rows, self.half.bar(scores[:, -1], queries))
 
     @cached_property
     def halved(self) -> Any:

@@ -1,5 +1,7 @@
 """Vectors in half precision: half the memory to read, and it is known how far off they are."""
 
+import math
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -38,8 +40,10 @@ class Half:
 
     @classmethod
     def of(cls, vectors: Floats) -> "Half":
-        most = max(float(vectors.max(initial=0.0)), -float(vectors.min(initial=0.0)), TINY)
-        length = longest(vectors)
+        most, length = TINY, 0.0
+        for _, block in _blocks(vectors):
+            most = float(np.maximum(most, np.maximum(block.max(), -block.min())))  # NaN stays
+            length = max(length, longest(block))
         if not np.isfinite(most) or not np.isfinite(length):
             return cls(1.0, np.inf, np.inf, is_fit=False)
         scale = float(2.0 ** np.clip(np.floor(np.log2(LARGEST / most)), -100, 100))
@@ -55,15 +59,30 @@ class Half:
         for at, block in _blocks(vectors):
             yield at, np.ascontiguousarray(block * np.float32(self.scale))
 
-    def slack(self, queries: Floats) -> Floats:
-        """(B,) how far a score found in half precision may be off: |q · (v − v₁₆)| ≤ |q| · |v − v₁₆|, and
+    def slack(self, queries: Floats) -> list[float]:
+        """(B) how far a score found in half precision may be off: |q · (v − v₁₆)| ≤ |q| · |v − v₁₆|, and
         what adding up in another order does.
         """
+        # A few numbers each: for one query alone, plain Python takes less than NumPy does to begin.
         each = self.error + 3 * queries.shape[1] * EPS * self.longest
-        squares: Floats = np.einsum("bd,bd->b", queries, queries)
-        return np.sqrt(squares) * np.float32(each) + np.float32(TINY)
+        return [math.sqrt(query.dot(query)) * each + TINY for query in queries]
+
+    def bar(self, lowest: Floats, queries: Floats) -> list[float]:
+        """(B) what a row may really score, at most, that comes out below `lowest` (B,) in half precision."""
+        slacks = self.slack(queries)
+        return [score / self.scale + slack for score, slack in zip(lowest.tolist(), slacks, strict=True)]
 
 
 def _blocks(vectors: Floats) -> Iterator[tuple[int, Any]]:
     for at in range(0, len(vectors), AT_ONCE):
         yield at, vectors[at : at + AT_ONCE]
+        _let_go(vectors)
+
+
+def _let_go(vectors: Floats) -> None:
+    """Of a file that is mapped, the pages that were read needn't stay: few rows are asked for later."""
+    base: Any = vectors
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

@@ -79,10 +79,11 @@ class Ivf(Approximate):
         needed = 2 * wanted * len(self.centres) / len(self.vectors)
         probes = min(len(self.centres), math.ceil(max(self.width / share, needed)))
         scores, rows = native.search(self.filled, queries, wanted, _asking(probes))
-        look = Look(rows, scores[:, -1] / self.half.scale + self.half.slack(queries))
-        if look.is_short:  # then all that there was has come
-            look.bar[rows[:, -1] < 0] = -np.inf
-        return look
+        bar = self.half.bar(scores[:, -1], queries)
+        for place, last in enumerate(rows[:, -1].tolist()):
+            if last < 0:  # then all that there was has come
+                bar[place] = -math.inf
+        return Look(rows, bar)
 
     @cached_property
     def filled(self) -> Any:

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.hits import Bools, Hits, best
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Users = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -89,7 +92,7 @@ class Alike:
         known: (N, F) sparse rows; likeness is their product. Above 0, or there is none.
     """
 
-    known: sparse.csr_array
+    known: "sparse.csr_array"
 
     def __call__(self, rows: Rows, k: int, exclude: Sequence[npt.ArrayLike], only: Bools | None) -> Hits:
         likeness = (self.known[rows] @ self._columns).toarray().astype(np.float32)
@@ -97,5 +100,5 @@ class Alike:
         return best(likeness, k, exclude, None, only)
 
     @cached_property
-    def _columns(self) -> sparse.csr_array:
-        return sparse.csr_array(self.known.T)
+    def _columns(self) -> "sparse.csr_array":
+        return self.known.T.tocsr()

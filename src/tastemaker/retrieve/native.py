@@ -1,6 +1,5 @@
 """FAISS as it is used here: loaded when first needed, one thread a search, vectors in half precision."""
 
-import mmap
 from functools import cache
 from typing import Any
 
@@ -53,14 +52,4 @@ def halved(vectors: Floats, how: Half) -> Any:
     index.train(np.zeros((1, vectors.shape[1]), np.float32))  # nothing is learnt; it only has to be said
     for _, block in how.blocks(vectors):
         index.add(block)
-    _let_go(vectors)
     return index
-
-
-def _let_go(vectors: Floats) -> None:
-    """Of a file that is mapped, the pages that were read needn't stay: few of its rows are asked for now."""
-    base: Any = vectors
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)

@@ -7,14 +7,16 @@ the best evidence of kinship that a catalogue alone holds, and no small network 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from tastemaker.data.catalogue import Rows
-from tastemaker.features.text import Tfidf
 from tastemaker.hits import Bools, Hits, Recount, best, longest, one_by_one, rounding
+
+if TYPE_CHECKING:
+    from tastemaker.features.tfidf import Tfidf
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,7 +34,7 @@ class Neighbours:
 
     vectors: Floats
     queries: Floats
-    tfidf: Tfidf | None = None
+    tfidf: "Tfidf | None" = None
     tfidf_share: float = 0.0
 
     def scores(self, rows: Rows, weights: Floats) -> Floats:
@@ -43,7 +45,7 @@ class Neighbours:
             weights: (B, H) float32.
         Returns: (B, N) float32.
         """
-        texts = None if self._texts is None else self._texts.similarity(self._mixed_texts(rows, weights))
+        texts = None if self._texts is None else self._texts.similarity(self._texts.mixed(rows, weights))
         return self._blended(self._mixed(rows, weights) @ self.vectors.T, texts)
 
     def search(
@@ -69,7 +71,7 @@ class Neighbours:
                 Recount(slack, lambda query, rows: one_by_one(mixed[query], self.vectors[rows])),
                 only,
             )
-        matrix, asked = self._texts.matrix, self._mixed_texts(rows, weights)
+        matrix, asked = self._texts.matrix, self._texts.mixed(rows, weights)
 
         def again(query: int, rows: Rows) -> Floats:
             texts = matrix[rows] @ asked[[query]].toarray()[0]
@@ -80,7 +82,7 @@ class Neighbours:
         return best(blended, k, exclude, Recount(slack, again), only)
 
     @property
-    def _texts(self) -> Tfidf | None:
+    def _texts(self) -> "Tfidf | None":
         return self.tfidf if self.tfidf_share else None
 
     def _mixed(self, rows: Rows, weights: Floats) -> Floats:
@@ -94,12 +96,3 @@ class Neighbours:
     @cached_property
     def _longest(self) -> float:
         return longest(self.vectors)
-
-    def _mixed_texts(self, rows: Rows, weights: Floats) -> sparse.csr_array:
-        assert self.tfidf is not None
-        matrix = self.tfidf.matrix
-        queries, places = np.nonzero(weights)
-        mix = sparse.csr_array(
-            (weights[queries, places], (queries, rows[queries, places])), shape=(len(rows), matrix.shape[0])
-        )
-        return sparse.csr_array(mix @ matrix)

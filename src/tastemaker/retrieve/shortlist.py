@@ -7,7 +7,7 @@ having the quick look.
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,16 +35,16 @@ class Look(NamedTuple):
     """What a quick look saw.
 
     rows: (B, m) int64, each once; at the end -1, where there were no more.
-    bar: (B,) no row among those looked at that isn't in `rows` scores above it.
+    bar: (B) no row among those looked at that isn't in `rows` scores above it.
     """
 
     rows: Found
-    bar: Floats
+    bar: list[float]
 
     @property
     def is_short(self) -> bool:
         """Whether any has a -1."""
-        return bool((self.rows[:, -1] < 0).any())
+        return any(row < 0 for row in self.rows[:, -1].tolist())
 
 
 class Shortlist(Index):
@@ -73,20 +73,18 @@ class Shortlist(Index):
     def search(
         self, queries: Floats, k: int, exclude: Sequence[npt.ArrayLike], only: Bools | None = None
     ) -> Hits:
-        size, share = len(self.vectors), 1.0
-        if only is not None:
-            share = np.count_nonzero(only) / max(1, size)
+        share = 1.0 if only is None else np.count_nonzero(only) / max(1, len(only))
         if share <= GATHERED or not self.half.is_fit:
             return self._scan.search(queries, k, exclude, only)
         queries = np.ascontiguousarray(queries, np.float32)
         struck = [np.asarray(rows, np.int64) for rows in exclude]
-        lengths = [len(rows) for rows in struck]
-        widths = {length: _width(k + length, share) for length in set(lengths)}
-        if len(widths) == 1:
-            return self._search(queries, k, struck, only, share, widths[lengths[0]])
+        widths = [_width(k + len(rows), share) for rows in struck]
+        different = set(widths)
+        if len(different) == 1:
+            return self._search(queries, k, struck, only, share, widths[0])
         hits = _blank(len(queries), k)
-        for width in set(widths.values()):
-            here = np.array([place for place, length in enumerate(lengths) if widths[length] == width])
+        for width in different:
+            here = np.flatnonzero(np.array(widths) == width)
             part = self._search(queries[here], k, [struck[place] for place in here], only, share, width)
             hits.rows[here], hits.scores[here] = part
         return hits
@@ -108,11 +106,11 @@ class Shortlist(Index):
         if only is not None:
             scores[~only.take(rows, mode="clip")] = -np.inf
         hits = ranked(rows, scores, k)
-        sure = hits.scores[:, -1] > look.bar
-        if not sure.all():
-            again = np.flatnonzero(~sure)
+        last = hits.scores[:, -1].tolist()
+        again = [place for place, bar in enumerate(look.bar) if not last[place] > bar]
+        if again:
             rest = self._search(
-                queries[again], k, [struck[int(place)] for place in again], only, share, 8 * wanted
+                queries[again], k, [struck[place] for place in again], only, share, 8 * wanted
             )
             hits.rows[again], hits.scores[again] = rest
         return hits
@@ -143,6 +141,7 @@ class Approximate(Shortlist):
         return {}
 
 
+@lru_cache(1 << 10)
 def _width(useful: int, share: float) -> int:
     """How many to fetch so that `useful` pass a filter of a `share`, by three deviations of who passes; in
     three binary digits, so that few different ones occur among a batch's queries.

@@ -6,17 +6,15 @@ catalogue does.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
 from tastemaker.features.encode import Encoder
-from tastemaker.features.fields import fields_of
 from tastemaker.hits import Bools, Hits
 from tastemaker.recipe import Recipe, SourcesRecipe
 from tastemaker.retrieve import standing
@@ -24,6 +22,9 @@ from tastemaker.retrieve.candidates import Candidates, merged, stacked
 from tastemaker.retrieve.liked import Alike, LikeTheLiked
 from tastemaker.retrieve.nearest import Nearest
 from tastemaker.retrieve.series import Series
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Users = npt.NDArray[np.int32]
 
@@ -139,10 +140,14 @@ def _one(hits: Hits, place: int) -> Hits:
     return Hits(hits.rows[place : place + 1], hits.scores[place : place + 1])
 
 
-def _known(bundle: Bundle) -> sparse.csr_array:
+def _known(bundle: Bundle) -> "sparse.csr_array":
     """(N, F) what is known of each item: n-grams of its texts, else its columns as they were encoded."""
     if bundle.tfidf is not None:
         return bundle.tfidf.matrix
+    from scipy import sparse  # not for those who ask the model alone
+
+    from tastemaker.features.fields import fields_of
+
     encoder = bundle.encoders.get("items")
     if not encoder:
         return sparse.csr_array(np.zeros((bundle.catalogue.size, 1), np.float32))

@@ -1,5 +1,6 @@
 """Runs an exported tower with LiteRT: the network as it was trained, without TensorFlow."""
 
+import re
 import threading
 from typing import Any
 
@@ -31,9 +32,15 @@ class Tower:
             self._local.output = interpreter.get_output_details()[0]["index"]
             # Keras names an input "serving_default_history:0"; we know it as "history".
             self._local.inputs = {
-                detail["name"].removeprefix("serving_default_").split(":")[0]: detail["index"]
+                re.sub("^(serving_default|serve)_", "", detail["name"]).split(":")[0]: detail["index"]
                 for detail in interpreter.get_input_details()
             }
+            # Some towers answer one at a time, see `model.export`.
+            self._local.is_alone = all(
+                detail["shape_signature"][0] == 1 for detail in interpreter.get_input_details()
+            )
+            if self._local.is_alone:
+                interpreter.allocate_tensors()
             self._local.batch = None
         return self._local.interpreter
 
@@ -49,6 +56,8 @@ class Tower:
         interpreter = self._interpreter
         given = {index: arrays[name] for name, index in self._local.inputs.items()}
         batch = len(next(iter(given.values())))
+        if self._local.is_alone:
+            return self._one_by_one(interpreter, given, batch)
         if batch != self._local.batch:
             for index, array in given.items():
                 interpreter.resize_tensor_input(index, array.shape)
@@ -59,3 +68,13 @@ class Tower:
         interpreter.invoke()
         output: Floats = interpreter.get_tensor(self._local.output)
         return output
+
+    def _one_by_one(self, interpreter: Any, given: dict[int, npt.NDArray[Any]], batch: int) -> Floats:
+        (width,) = interpreter.get_output_details()[0]["shape"][1:]
+        outputs = np.empty((batch, width), np.float32)
+        for row in range(batch):
+            for index, array in given.items():
+                interpreter.set_tensor(index, array[row : row + 1])
+            interpreter.invoke()
+            outputs[row] = interpreter.get_tensor(self._local.output)[0]
+        return outputs

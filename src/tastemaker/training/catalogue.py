@@ -6,7 +6,8 @@ from dataclasses import replace
 from tastemaker.data import Dataset
 from tastemaker.evaluation.judge import mark_catalogue
 from tastemaker.features.encode import Encoder
-from tastemaker.features.text import Tfidf, texts_of
+from tastemaker.features.text import texts_of
+from tastemaker.features.tfidf import Tfidf
 from tastemaker.progress import Report
 from tastemaker.recipe import Recipe, Role
 from tastemaker.recommend import Recommender

@@ -123,6 +123,7 @@ class Fitted:
             scale=learned.scale,
             pairs=None if pairing is None else pairing.count(self.part, self.problem.items),
             pair_weight=0.0 if pairing is None else pairing.weight,
+            pair_ridge=None if pairing is None else pairing.ridge,
         )
         return parts if newcomers is None else self.with_new(parts, newcomers)
 

@@ -23,7 +23,7 @@ from tastemaker.recipe import Recipe, SourcesRecipe
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.settle import settle
 from tastemaker.training.fitted import Fitted
-from tastemaker.training.pairing import Kind, Pairing
+from tastemaker.training.pairing import Pairing, kind_of
 from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
 from tastemaker.training.ranking import Ranking, lists_to_come, ordered, with_ranking
@@ -57,11 +57,14 @@ def of_histories(
     most = fitted.epochs if older is not None else max(1, fitted.epochs // 2)
     epochs = most if tried.epochs is None else tried.epochs
     final = fitted.learn(epochs, "refit on everything", report, trail)
+    pairs = "none" if tried.pairing is None else tried.pairing.note
+    if older is not None and tried.pairing == older.pairing:
+        pairs += ", as in the older bundle"
     training = {
         "epochs": final.epochs,
         "examples": final.examples,
         "seconds": round(time.perf_counter() - started, 1),
-        "pairs": "none" if tried.pairing is None else tried.pairing.note,
+        "pairs": pairs,
         "order": tried.order,
         "exam": tried.why,
     }
@@ -82,7 +85,7 @@ class Attempt:
     Attributes:
         evaluation: the exam's outcome; its weights are of the part before it alone.
         epochs: that were best on the validation part; None where nobody could be asked.
-        pairing: that was.
+        pairing: that was; of the older bundle where too few could be asked.
         newcomers: how new items are scored; None where there are none, or nothing is known of any.
         why: how the exam was chosen.
         seconds: spent on it, the exam included.
@@ -152,7 +155,8 @@ def attempt_on(
     started = time.perf_counter()
     question = _question(validation, recipe)
     if question is None:
-        return Attempt(None, None, None, Newcomers(), why, 0.0)
+        kept = older.pairing if older is not None and older.keeps_pairing(log, recipe, 0) else None
+        return Attempt(None, None, kept, Newcomers(), why, 0.0)
     trial = _trial(data, log, question, recipe, report, trail, older=older)
     found = Recommender(bundle(data, recipe, trial.parts, histories=strict.train))
     ranking, order = ordered(found, validation, strict, data.impressions, report)
@@ -274,32 +278,29 @@ def _trial(
         return score
 
     fitted = Fitted.of(data, log, fold.train, recipe, older)
-    learned = fitted.learn(fitted.epochs, "training", report, trail, validate)
+    # A warm start runs its course: it is short, its rate comes down to nothing at its end, and those who can
+    # be asked are odd, having had several new events: of Beauty they would stop it after one epoch of three.
+    learned = fitted.learn(fitted.epochs, "training", report, trail, None if older else validate)
     alone = fitted.parts(learned)
     # Beside other sources the network would look worse than it is.
     retrieval = recipe.retrieval.model_copy(update={"sources": SourcesRecipe()})
     plain = recipe.model_copy(update={"retrieval": retrieval})
-    pairing = choose_pairing(
-        Recommender(bundle(data, plain, alone, histories=fold.train)),
-        fold.train,
-        fold.history,
-        users,
-        question.quality,
-        _kind_of_pairs(log, recipe),
-        recipe.history.pair_weight,
-        recipe.history.pair_ridge,
-    )
+    if older is not None and older.keeps_pairing(log, recipe, len(users)):
+        pairing = older.pairing
+    else:
+        pairing = choose_pairing(
+            Recommender(bundle(data, plain, alone, histories=fold.train)),
+            fold.train,
+            fold.history,
+            users,
+            question.quality,
+            kind_of(log, recipe),
+            recipe.history.pair_weight,
+            recipe.history.pair_ridge,
+        )
     parts, newcomers = fitted.parts(learned, pairing), None
     if fitted.kin is not None:
         known = Recommender(bundle(data, recipe, parts, histories=fold.train))
         newcomers = settle(known.nearest, fitted.kin, fold.history, users, np.random.default_rng(recipe.seed))
         parts = fitted.with_new(parts, newcomers)
     return _Trial(parts, learned.epochs, pairing, newcomers)
-
-
-def _kind_of_pairs(log: Interactions, recipe: Recipe) -> Kind:
-    if recipe.preset != "default":
-        return "none"
-    if recipe.history.pairs == "auto":
-        return "following" if in_order(log, recipe) else "even_ease"
-    return recipe.history.pairs

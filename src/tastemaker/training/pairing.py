@@ -18,8 +18,10 @@ from tastemaker.features.pairs import (
     following,
     heaviest,
 )
+from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.blend import Blend
+from tastemaker.training.settings import in_order
 
 WEIGHTS = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 8.0)
 """Tried, in units that make what pairs say spread like 1 over the catalogue for the average history."""
@@ -55,6 +57,15 @@ class Pairing:
         name = "even EASE" if self.is_even else "EASE"
         what = "what follows" if self.ridge is None else f"{name}, ridge {self.ridge:g}"
         return f"{what}, weight {self.weight:g}"
+
+
+def kind_of(log: Interactions, recipe: Recipe) -> Kind:
+    """What a recipe counts in a log."""
+    if recipe.preset != "default":
+        return "none"
+    if recipe.history.pairs == "auto":
+        return "following" if in_order(log, recipe) else "even_ease"
+    return recipe.history.pairs
 
 
 def choose(

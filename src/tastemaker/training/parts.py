@@ -16,7 +16,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.evaluation.report import Report as ExamReport
 from tastemaker.features.batches import Scale
 from tastemaker.features.pairs import Pairs
-from tastemaker.features.text import Tfidf
+from tastemaker.features.tfidf import Tfidf
 from tastemaker.manifest import Manifest
 from tastemaker.recipe import Recipe
 
@@ -38,6 +38,7 @@ class Parts:
     tfidf: Tfidf | None = None
     pairs: Pairs | None = None
     pair_weight: float = 0.0
+    pair_ridge: float | None = None
     spread: float | None = None
     ranker: dict[str, Any] | None = None
     evaluation: ExamReport | None = None
@@ -62,6 +63,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         history_length=parts.length,
         value_scale=asdict(parts.scale),
         pair_weight=parts.pair_weight,
+        pair_ridge=parts.pair_ridge,
         spread=parts.spread,
         is_ordered=log.is_ordered,
         is_clock=log.is_clock,

@@ -14,19 +14,21 @@ import numpy.typing as npt
 from tastemaker.data.impressions import Impressions
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.split import Fold, at_time
+from tastemaker.errors import TrainingError
 from tastemaker.evaluation.exam import asked
 from tastemaker.evaluation.intervals import Interval, mean_interval
 from tastemaker.evaluation.lists import ndcg_of_lists
 from tastemaker.features.lessons import Lessons
 from tastemaker.progress import Progress, Report
+from tastemaker.rank.asking import of_found, of_shown
 from tastemaker.rank.calibration import Calibration, Isotonic, Platt
 from tastemaker.rank.objective import Objective
 from tastemaker.rank.ranker import CHANCES, RankerNote, View, seen_vectors, told
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
-from tastemaker.training.asking import of_found, of_shown
 from tastemaker.training.impressions import holds
 from tastemaker.training.parts import Parts
+from tastemaker.training.propensity import by_em, randomised
 
 Floats = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
@@ -42,7 +44,7 @@ SHOWN_LATE = 0.3
 """Share of what was shown, the newest, that an order is learnt from; retrieval learns from what is older."""
 TOP, OTHERS = 50, 50
 """Rivals of what was chosen in a list of hundreds: the first of them, and some of the others."""
-MOST = 5000
+MOST = 20_000
 """Lists found, at most."""
 K = 10
 
@@ -116,6 +118,8 @@ def ordered(
     ranking = None
     if shown is not None and (between := _between(shown, fold, strict)) is not None:
         lessons = of_shown(recommender, view, strict.history, between, report)
+        if recipe.ranking.position == "inverse":
+            lessons = _with_chances(lessons, recipe)
         ranking = learn_order(lessons, view, "shown", None, recipe, report)
     if ranking is None:
         users = asked(fold, MOST, np.random.default_rng(recipe.seed))
@@ -199,14 +203,34 @@ def learn_order(
         objective=recipe.ranking.objective,
         scaling=final.scaling.as_json(),
         calibrations={head: calibration.as_json() for head, calibration in calibrations.items()},
+        examination=() if final.examination is None else tuple(final.examination.tolist()),
     )
     count = sum(len(part) for part in parts)
     return Ranking(note, final.tower, final.original, view.vectors, gain, count)
 
 
+def _with_chances(lessons: Lessons, recipe: Recipe) -> Lessons:
+    """With how likely each place was to be looked at, found as the recipe asks.
+
+    Raises: TrainingError where it asks for lists in random order, and nothing of such was chosen.
+    """
+    clicks, is_random = lessons.labels["click"], lessons.is_random
+    told = is_random is not None and bool(clicks[is_random].any())
+    if recipe.ranking.propensities == "randomised" and not told:
+        raise TrainingError(
+            "ranking.propensities is randomised, and no click is known in lists of random order: say in a "
+            "column `randomised` which they are, or take em."
+        )
+    if is_random is not None and told and recipe.ranking.propensities != "em":
+        looks = randomised(clicks[is_random], lessons.positions[is_random])
+    else:
+        looks = by_em(lessons)
+    return _looked_at(lessons, looks)
+
+
 def _looked_at(lessons: Lessons, examination: Floats) -> Lessons:
     places = np.clip(lessons.positions, 1, len(examination)) - 1
-    return replace(lessons, propensities=examination[places])
+    return replace(lessons, propensities=np.where(lessons.positions > 0, examination[places], 1))
 
 
 def _calibration(

@@ -25,6 +25,7 @@ from tastemaker.features.schema import Encoded
 from tastemaker.model.problem import Floats, Start
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
+from tastemaker.training.pairing import Kind, Pairing, kind_of
 from tastemaker.training.settings import in_order
 
 SHAPE = (
@@ -37,7 +38,8 @@ UNSEEN = "/ngrams"
 """Ending of the items' fields that a model of histories isn't shown."""
 
 ENOUGH = 200
-"""Users that a cut in time has to leave for validation, as `split` wants them for the exam."""
+"""Users that a cut in time has to leave for validation, as `split` wants them for the exam; and those
+without whom what they would choose is mostly chance, so that the older bundle's choice stands."""
 
 Counts = npt.NDArray[np.int64]
 News = Callable[[Interactions], Which]
@@ -197,6 +199,33 @@ class Older:
         return f" The older bundle knows none of these users: {told}."
 
     # --- what is taken over -----------------------------------------------------------------
+
+    @property
+    def pairing(self) -> Pairing | None:
+        """What was counted beside its network, and how much it counted."""
+        if self.bundle.pairs is None:
+            return None
+        manifest = self.bundle.manifest
+        return Pairing(manifest.pair_ridge, manifest.pair_weight, self._kind == "even_ease")
+
+    def keeps_pairing(self, log: Interactions, recipe: Recipe, asked: int) -> bool:
+        """Whether `pairing` stands where so many users would be asked about another.
+
+        Nearly everybody was asked about this one, and now only who did something new. They choose anew where
+        they are `ENOUGH`, where the recipe has a say, and where a bundle of an earlier version doesn't tell
+        its ridge.
+        """
+        knobs, kind = recipe.history, kind_of(log, recipe)
+        ridge = None if self.bundle.pairs is None else self.bundle.manifest.pair_ridge
+        has_a_say = (
+            kind != self._kind or knobs.pair_weight is not None or knobs.pair_ridge not in (None, ridge)
+        )
+        is_told = self.bundle.pairs is None or kind == "following" or ridge is not None
+        return asked < ENOUGH and not has_a_say and is_told
+
+    @property
+    def _kind(self) -> Kind:
+        return kind_of(self.bundle.histories, Recipe.of(self.bundle.manifest.recipe))
 
     def start(
         self,

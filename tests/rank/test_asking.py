@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tastemaker.data.interactions import Interactions
-from tastemaker.training.asking import _as_of
+from tastemaker.rank.asking import _as_of
 
 LOG = Interactions.from_events(
     ["a", "b", "c"],

@@ -5,7 +5,7 @@ own moment, by the code that will see requests.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,12 @@ from tastemaker.data.split import Fold
 from tastemaker.features.lessons import Lessons
 from tastemaker.hits import Hits
 from tastemaker.progress import Progress, Report
-from tastemaker.rank.ranker import Occasion, View
-from tastemaker.recommend import Recommender
+from tastemaker.rank.ranker import View
+from tastemaker.rank.wishes import Occasion
 from tastemaker.retrieve.candidates import Candidates
+
+if TYPE_CHECKING:
+    from tastemaker.recommend import Recommender
 
 Floats = npt.NDArray[np.float32]
 Users = npt.NDArray[np.int32]
@@ -29,7 +32,7 @@ BLOCK = 256
 """Lists found at once."""
 
 
-def of_found(recommender: Recommender, view: View, fold: Fold, users: Users, report: Report) -> Lessons:
+def of_found(recommender: "Recommender", view: View, fold: Fold, users: Users, report: Report) -> Lessons:
     """What retrieval finds for `users` (S,) of a fold, and which of it was to be found.
 
     Args:
@@ -49,7 +52,7 @@ def of_found(recommender: Recommender, view: View, fold: Fold, users: Users, rep
 
 
 def of_shown(
-    recommender: Recommender, view: View, log: Interactions, impressions: Impressions, report: Report
+    recommender: "Recommender", view: View, log: Interactions, impressions: Impressions, report: Report
 ) -> Lessons:
     """What people were shown, as it was to be seen then, and what came of it; oldest first.
 
@@ -104,9 +107,10 @@ class _Sheet(NamedTuple):
     rows: Rows
     labels: dict[str, Floats]
     positions: npt.NDArray[np.int32] | None = None
+    is_random: npt.NDArray[np.bool_] | None = None
 
 
-def _found(recommender: Recommender, log: Interactions, users: Users) -> list[Candidates]:
+def _found(recommender: "Recommender", log: Interactions, users: Users) -> list[Candidates]:
     most = min(recommender.recipe.retrieval.candidates, recommender.catalogue.size)
     return recommender.sources.search(log, users, most)
 
@@ -133,7 +137,7 @@ def _as_of(log: Interactions, users: Sequence[int], now: Sequence[float]) -> Int
 
 
 def _shown(
-    recommender: Recommender,
+    recommender: "Recommender",
     view: View,
     then: Interactions,
     user: int,
@@ -159,6 +163,7 @@ def _shown(
         {name: values[asked.part] for name, values in impressions.outcomes.items() if name != "hidden"}
         | {"click": impressions.shown.weights[asked.part]},
         impressions.positions[asked.part],
+        impressions.is_random[asked.part],
     )
 
 
@@ -174,13 +179,15 @@ def _joined(sheets: Sequence[_Sheet], view: View) -> Lessons:
         np.zeros(len(sheet.rows), np.int32) if sheet.positions is None else sheet.positions
         for sheet in sheets
     ]
+    random = [sheet.is_random for sheet in sheets if sheet.is_random is not None]
     return Lessons(
         numbers=laid([sheet.numbers for sheet in sheets], width),
-        queries=np.array([sheet.query for sheet in sheets], np.float32).reshape(len(sheets), -1),
+        queries=laid([sheet.query[None] for sheet in sheets], view.vectors.shape[1]),
         vectors=view.vectors,
         rows=rows,
         lists=np.repeat(np.arange(len(sheets), dtype=np.int32), counts),
         positions=np.concatenate([np.zeros(0, np.int32), *positions]),
+        is_random=np.concatenate(random) if random else None,
         labels={
             name: laid([sheet.labels[name] for sheet in sheets])
             for name in (sheets[0].labels if sheets else ())
