@@ -409,3 +409,70 @@ def test_what_is_logged_when_asked_is_what_lessons_are_made_of_bit_for_bit(saved
         "requests_whose_items_differ": 0,
         "features_that_differ": [],
     }
+
+
+# --- learnt from what was shown -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shown_bundle(tastemaker, tmp_path_factory) -> Path:
+    """Four items at a time, looked at ever less from the top, clicked where even; the first two are long."""
+    folder = tmp_path_factory.mktemp("shown")
+    rng = np.random.default_rng(5)
+    shown, log = [], []
+    for user in range(260):
+        order = rng.permutation(ITEMS)
+        for number in range(9):
+            now = START + 1e5 * number + 60 * user
+            for place, item in enumerate(order[4 * number : 4 * number + 4], start=1):
+                clicked = item % 2 == 0 and rng.random() < 1 / place**0.5
+                seconds = 60 * (10 if item % 4 == 0 else 1) * clicked
+                device = ["tv", "phone"][user % 2]
+                shown.append(
+                    (f"u{user}", f"i{item}", now, place, f"{user}-{number}", device, int(clicked), seconds)
+                )
+                if clicked:
+                    log.append((f"u{user}", f"i{item}", now + 5))
+    columns = ["user_id", "item_id", "timestamp"]
+    more = ["position", "recommendation_id", "device", "clicked", "watch_time"]
+    pl.DataFrame(log, schema=columns, orient="row").write_csv(folder / "log.csv")
+    pl.DataFrame(shown, schema=[*columns, *more], orient="row").write_csv(folder / "shown.csv")
+    kinds = [("even" if n % 2 == 0 else "odd") + ("" if n % 4 else " and long") for n in range(ITEMS)]
+    items = pl.DataFrame({"item_id": [f"i{n}" for n in range(ITEMS)], "kind": kinds})
+    items.write_csv(folder / "items.csv")
+    files = ("--items", folder / "items.csv", "--interactions", folder / "log.csv")
+    sets = [part for knob in (*KNOBS, "ranking.use=always") for part in ("--set", knob)]
+    done = tastemaker("train", *files, "--impressions", folder / "shown.csv", "--out", folder / "b", *sets)
+    assert done.status == 0, done.stderr
+    return folder / "b"
+
+
+def test_from_impressions_a_ranker_has_their_heads_and_has_seen_real_ones(shown_bundle):
+    opened = tm.load(shown_bundle)
+    assert "learnt from lists that people were shown" in opened.bundle.manifest.training["order"]
+    assert opened.ranker.note.kind == "shown"
+    assert set(opened.ranker.note.heads) == {"click", "watch_time", "dwell"}
+    assert set(opened.ranker.view.devices) == {"tv", "phone"}
+    assert "real impression" not in opened.bundle.card
+
+
+def test_its_heads_can_be_wished_for(shown_bundle, tastemaker):
+    def scores(objective: str) -> dict[str, float]:
+        words = ("--user", "u3", "--json", "-k", "80", "--device", "tv", "--objective", objective)
+        done = tastemaker("recommend", shown_bundle, *words)
+        assert done.status == 0, done.stderr
+        items = {item["item_id"]: item["score"] for item in json.loads(done.stdout)["items"]}
+        assert list(items.values()) == sorted(items.values(), reverse=True)
+        return items
+
+    click, watch_time, both = map(scores, ("click", "watch_time", "click^0.5 * watch_time"))
+    known = set(click) & set(watch_time) & set(both)
+    assert len(known) > 20
+    for item in known:
+        assert both[item] == pytest.approx(click[item] ** 0.5 * watch_time[item], rel=1e-5)
+    assert list(click) != list(watch_time)
+    people = [f"u{n}" for n in range(0, 260, 5)]
+    slates = tm.load(shown_bundle).recommend_many(people, 10)
+    assert np.mean([int(item[1:]) % 2 == 0 for slate in slates for item in ids(slate)]) > 0.9  # none is odd
+    done = tastemaker("recommend", shown_bundle, "--user", "u3", "--objective", "like")
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
