@@ -188,3 +188,12 @@ def test_nonsense_is_refused_in_one_line(values, told):
         calibration_from_json(values)
     assert told in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_clicks_that_count_more_than_once_leave_corners_that_can_be_read_again():
+    # Looked at with a chance of ½, a click counts 2: the last two scores are both as sure as can be.
+    labels, looks = np.array([0, 1, 1, 1]) / [1, 1, 0.5, 0.25], np.array([1, 1, 0.5, 0.25])
+    fitted = Isotonic.fit([0.0, 1.0, 2.0, 3.0], labels, looks)
+    again = Isotonic.from_json(fitted.as_json())
+    assert again([0.0, 1.0, 2.0, 3.0]) == pytest.approx(fitted([0.0, 1.0, 2.0, 3.0]))
+    assert (np.diff(fitted.chances) > 0).all()

@@ -62,14 +62,15 @@ class Isotonic:
         single, place = np.unique(at, return_inverse=True)
         total = np.bincount(place, weight)
         pooled = np.bincount(place, weight * label) / total
-        steps = isotonic_regression(pooled, weights=total).x
+        # A label may be above 1, where a click counts as one over the chance of being looked at.
+        steps = np.clip(isotonic_regression(pooled, weights=total).x, 0, 1)
         # Blocks are where the steps rise, which also joins neighbours that happen to be equal.
         starts = np.flatnonzero(np.diff(steps, prepend=-1.0) > 0)
         ends = np.append(starts[1:], len(steps)) - 1
         mass = np.add.reduceat(total, starts)
         middles = np.add.reduceat(total * single, starts) / mass
         # Rounded, a mean may leave its block by a hair, and meet the next.
-        return cls(np.clip(middles, single[starts], single[ends]), np.clip(steps[starts], 0, 1))
+        return cls(np.clip(middles, single[starts], single[ends]), steps[starts])
 
     def __call__(self, scores: npt.ArrayLike) -> Values:
         """(M,) chances from FLOOR to 1 - FLOOR; NaN stays NaN."""
