@@ -84,7 +84,13 @@ def trained(folder: Path) -> Bundle:
         {"user_id": users, "item_id": rng.integers(0, 300, len(users)), "timestamp": range(len(users))}
     )
     log.write_csv(folder / "log.csv")
-    settings = ["history.encoder=recency", f"history.dim={DIM}", "history.epochs=1", "history.pairs=none"]
+    settings = [
+        "history.encoder=recency",
+        f"history.dim={DIM}",
+        "history.epochs=1",
+        "history.pairs=none",
+        "ranking.use=never",
+    ]
     sets = [part for setting in settings for part in ("--set", setting)]
     run("train", "--interactions", str(folder / "log.csv"), *sets, "--out", str(folder / "small"))
     return Bundle.open(folder / "small")
