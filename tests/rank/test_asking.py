@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from tastemaker.data.impressions import Impressions
 from tastemaker.data.interactions import Interactions
-from tastemaker.rank.asking import _as_of
+from tastemaker.rank.asking import _as_of, _labels
 
 LOG = Interactions.from_events(
     ["a", "b", "c"],
@@ -43,3 +44,27 @@ def test_what_happens_later_changes_nothing(seed):
         assert then.of(place).tolist() == [rows[n] for _, n in sorted(own)]
         if moment == now.min():
             assert again.of(place).tolist() == then.of(place).tolist()
+
+
+def test_of_what_nobody_chose_nothing_was_watched():
+    nan = np.nan
+    shown = Impressions.from_events(
+        ["a"],
+        np.zeros(4, np.int32),
+        np.arange(4, dtype=np.int32),
+        np.array([1.0, 2, 3, 4]),
+        chosen=np.array([0, 1, 1, 0], np.float32),
+        outcomes={
+            "watch_time": np.array([nan, 60, nan, 0], np.float32),
+            "completion": np.array([nan, 1, nan, 0], np.float32),
+            "like": np.array([nan, 1, 0, nan], np.float32),
+            "hidden": np.array([1, 0, 0, 0], np.float32),
+        },
+    )
+    labels = _labels(shown, np.array([0, 1, 2, 3]))
+    assert sorted(labels) == ["click", "completion", "like", "watch_time"]
+    np.testing.assert_array_equal(labels["click"], [0, 1, 1, 0])
+    np.testing.assert_array_equal(labels["watch_time"], [0, 60, nan, 0])  # chosen, and nobody knows how long
+    np.testing.assert_array_equal(labels["completion"], [0, 1, nan, 0])
+    np.testing.assert_array_equal(labels["like"], [nan, 1, 0, nan])
+    np.testing.assert_array_equal(_labels(shown, np.array([2, 0]))["watch_time"], [nan, 0])

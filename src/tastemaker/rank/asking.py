@@ -160,11 +160,21 @@ def _shown(
         sheet.numbers[places],
         sheet.query,
         rows,
-        {name: values[asked.part] for name, values in impressions.outcomes.items() if name != "hidden"}
-        | {"click": impressions.shown.weights[asked.part]},
+        _labels(impressions, asked.part),
         impressions.positions[asked.part],
         impressions.is_random[asked.part],
     )
+
+
+def _labels(impressions: Impressions, part: Whole) -> dict[str, Floats]:
+    """What came of the places `part` (n,). Of what nobody chose nothing was watched, even where the file
+    leaves that open."""
+    chosen = impressions.shown.weights[part]
+    labels = {name: values[part] for name, values in impressions.outcomes.items() if name != "hidden"}
+    for name in ("watch_time", "completion"):
+        if name in labels:
+            labels[name] = np.where((chosen == 0) & np.isnan(labels[name]), np.float32(0), labels[name])
+    return labels | {"click": chosen}
 
 
 def _joined(sheets: Sequence[_Sheet], view: View) -> Lessons:
