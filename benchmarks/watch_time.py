@@ -120,8 +120,12 @@ def measured(data: Dataset, seed: int, asked: argparse.Namespace) -> dict[tuple[
     recipe = Recipe.read(None, asked.settings).ranking.model_copy(update={"position": "none"})
     stops = rng.permutation(taught.lessons.list_count) % STOP == 0
     scores = {}
-    blind = [view.moments.names.index(name) for name in ("usual_strength",) if name in view.moments.names]
-    for which, columns in (("", []), (" without usual_strength", blind)):
+    blind = [
+        view.moments.names.index(name)
+        for name in ("usual_strength", "own_strength", "strength_of_alike")
+        if name in view.moments.names
+    ]
+    for which, columns in (("", []), (" without strengths", blind)):
         seen = replace(blinded(taught.lessons, columns), labels=labels)
         ranker = fit_ranker(
             seen.of_lists(np.flatnonzero(~stops)),
@@ -246,7 +250,7 @@ def rows_of(
 ) -> list[dict[str, Any]]:
     rows = []
     for name in dict.fromkeys(name for _, name in marks):
-        against = "click without usual_strength" if name.endswith(" without usual_strength") else "click"
+        against = "click without strengths" if name.endswith(" without strengths") else "click"
         values: dict[str, Any] = {}
         for measure in dict.fromkeys(measure for measure, _ in marks):
             rng = np.random.default_rng(seeds[0])

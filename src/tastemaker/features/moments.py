@@ -29,6 +29,8 @@ REACH = 200
 """Newest events of a history in which categories and series are looked for."""
 MANY = 50
 """Newest events whose mean is a person's taste."""
+LIKE_POWER, LIKE_STEADY = 4, 0.1
+"""Of a cosine, where what is alike says how strong an event will be; and how much of nothing is mixed in."""
 NEAR = 10
 """Newest events of which the likest counts."""
 HALF_LIFE_EVENTS = 20.0
@@ -49,12 +51,14 @@ class Moment(NamedTuple):
     times: (T,) float64 of its events, seconds since 1970; NaN where one isn't known, but was before.
     now: seconds since 1970; anything where the log has no clock.
     device: as named when training; any other is no device.
+    weights: (T,) float32 how strong each event of the history was; None where nobody says.
     """
 
     rows: Rows
     times: npt.NDArray[np.float64]
     now: float
     device: str = ""
+    weights: Floats | None = None
 
 
 class Found(NamedTuple):
@@ -77,12 +81,14 @@ class _Seen(NamedTuple):
     length: of all their events.
     rows, times: (T,) the newest of them, REACH at most, oldest first; times are NaN without a clock.
     now: NaN without a clock.
+    strengths: (T,) log(1 + weight) of each; None where all are alike.
     """
 
     length: int
     rows: Rows
     times: npt.NDArray[np.float64]
     now: float
+    strengths: npt.NDArray[np.float64] | None
 
     def hours_since(self, places: npt.NDArray[np.int64]) -> Numbers:
         """(n,) log(1 + hours) since the events at `places`; NaN for -1."""
@@ -159,6 +165,8 @@ class Moments:
                 "like_last",
                 "like_nearest",
                 "like_mean",
+                "own_strength",
+                "strength_of_alike",
                 "history_length",
                 "hours_since_last",
                 "popularity_above_history",
@@ -202,14 +210,15 @@ class Moments:
         return np.ascontiguousarray(numbers.T)
 
     def _seen(self, moment: Moment) -> _Seen:
-        rows, times = moment.rows, moment.times
+        rows, times, weights = moment.rows, moment.times, moment.weights
         if not self._past.is_clock:
             recent = rows[-REACH:]
-            return _Seen(len(rows), recent, np.full(len(recent), np.nan), np.nan)
+            return _Seen(len(rows), recent, np.full(len(recent), np.nan), np.nan, _strengths(weights))
         is_later = times >= moment.now
         if is_later.any():
             rows, times = rows[~is_later], times[~is_later]
-        return _Seen(len(rows), rows[-REACH:], times[-REACH:], moment.now)
+            weights = None if weights is None else weights[~is_later]
+        return _Seen(len(rows), rows[-REACH:], times[-REACH:], moment.now, _strengths(weights))
 
     def _popularity(self, past: Past, n: int) -> Iterator[Numbers]:
         counts, decayed = past.counts[:n], past.decayed[:n]
@@ -238,6 +247,7 @@ class Moments:
         yield seen.hours_since(again.newest)
         yield seen.hours_since(shared.newest)
         yield from self._likeness(rows, seen.rows)
+        yield from self._strength(rows, seen)
         yield np.log1p(seen.length)
         yield seen.hours_since(np.array([len(seen.rows) - 1]))
         popular = np.log1p(past.counts)
@@ -262,6 +272,20 @@ class Moments:
         yield near.max(0)
         yield np.einsum("nd,d->n", items, mine.mean(0))
 
+    def _strength(self, rows: Rows, seen: _Seen) -> Iterator[Numbers]:
+        """How strong a person's events are, and by how much more those that are like an item."""
+        if seen.strengths is None:
+            yield from (np.nan,) * 2
+            return
+        yield seen.strengths.mean()
+        if self._vectors is None:
+            yield np.nan
+            return
+        items, mine = self._vectors.take(rows, axis=0), self._vectors.take(seen.rows[-MANY:], axis=0)
+        near = np.maximum(np.einsum("nd,td->tn", items, mine), 0).astype(np.float64) ** LIKE_POWER
+        strengths = seen.strengths[-MANY:] - seen.strengths.mean()
+        yield np.einsum("tn,t->n", near, strengths) / (near.sum(0) + LIKE_STEADY)
+
     def _context(self, moment: Moment, now: float) -> Iterator[Numbers]:
         """The hour and the weekday in UTC, each on a circle, from midnight and from Monday."""
         day = now // DAY_S + 3  # 1970 began on a Thursday
@@ -284,6 +308,12 @@ def _retrieval(found: Found, query: Floats | None, vectors: Floats | None) -> It
     else:  # in one order of memory: einsum adds up in another where the vectors lie otherwise
         mine, theirs = np.ascontiguousarray(query, np.float32), np.ascontiguousarray(vectors, np.float32)
         yield np.einsum("nd,d->n", theirs, mine)
+
+
+def _strengths(weights: Floats | None) -> npt.NDArray[np.float64] | None:
+    if weights is None or not len(weights) or (weights == weights[0]).all():
+        return None
+    return np.log1p(np.maximum(weights[-REACH:].astype(np.float64), 0))
 
 
 def _unit(vectors: Floats) -> Floats:

@@ -109,19 +109,20 @@ class View:
     ) -> Sheet:
         """Of `found` (n,) for somebody of a log."""
         own = slice(log.offsets[user], log.offsets[user + 1])
-        rows, times = log.rows[own], log.times[own]
+        rows, times, weights = log.rows[own], log.times[own], log.weights[own]
         now = self._moment(times if log.is_clock else times[:0], occasion.now)
         if not log.is_clock:  # a history as it was typed has an order, and no times
             times = np.full(len(rows), np.nan)
         elif not np.isnan(now):
-            rows, times = rows[times < now], times[times < now]
+            before = times < now
+            rows, times, weights = rows[before], times[before], weights[before]
         window = self._nearest.window(log, np.array([user], np.int32))
         query = self._nearest.query_vectors(window, [log.user_ids[user]])[0, :-1]
         turned = _turned(_unit(query[None]), self._rotation)[0]
         items = self.vectors[found.rows]
         is_from = ~np.isnan(found.said)
         by_source = {name: is_from[:, place] for place, name in enumerate(found.names)}
-        moment = Moment(rows, times, now, occasion.device)
+        moment = Moment(rows, times, now, occasion.device, weights)
         numbers = self.moments.of(moment, Found(found.rows, found.scores, by_source), turned, items)
         return Sheet(numbers, turned, items)
 
