@@ -84,7 +84,8 @@ def moments(log: Interactions = LOG, catalogue: Catalogue = CATALOGUE, **knobs: 
 
 
 def mine(log: Interactions = LOG, now: float = NOW, device: str = "tv") -> Moment:
-    return Moment(log.of(0), log.times[log.offsets[0] : log.offsets[1]], now, device)
+    own = slice(log.offsets[0], log.offsets[1])
+    return Moment(log.rows[own], log.times[own], now, device, log.weights[own])
 
 
 def found(rows: np.ndarray = EVERYTHING) -> Found:
@@ -229,6 +230,18 @@ def test_history_knows_what_is_alike():
     assert table["like_mean"] == about(0.5, 0.7, 0.5, 0, -0.5)
 
 
+def test_history_knows_how_strong_its_events_are_and_those_alike():
+    moment = mine()._replace(weights=np.array([math.expm1(5), math.expm1(2), 9, 9], np.float32))
+    table = features(moment=moment)  # Comet 5 and Dune 2; what is of now or later says nothing
+    assert table["own_strength"] == about(*[3.5] * 5)
+    # Comet lies along x, Dune along y; cosines to the fourth, and a tenth of nothing.
+    comet, dune, mixed = 1.5 / 1.1, -1.5 / 1.1, (0.6**4 * 1.5 - 0.8**4 * 1.5) / (0.6**4 + 0.8**4 + 0.1)
+    assert table["strength_of_alike"] == about(comet, mixed, dune, 0, 0)
+    for alike in (None, np.ones(4, np.float32), np.full(4, 7, np.float32)):
+        even = features(moment=moment._replace(weights=alike))
+        assert np.isnan(even["own_strength"] + even["strength_of_alike"]).all()
+
+
 def test_of_a_long_history_only_the_newest_are_near():
     rows = np.array([4] * 10 + [0] * 41 + [2] * 9, np.int32)
     moment = Moment(rows, NOW - np.arange(60, 0, -1.0), NOW)
@@ -281,6 +294,7 @@ def test_whoever_has_no_history_leaves_no_more_open_than_must_be():
             "years_from_now",
         ),
         "usual_strength",
+        *("own_strength", "strength_of_alike"),
     }
     assert (table["same_series"], table["history_length"]) == ([0] * 5, [0] * 5)
 
@@ -299,6 +313,7 @@ def test_without_a_clock_there_are_no_times_and_every_event_counts():
         *("days_since_release", "days_since_first_event"),
         *("hours_since_series", "hours_since_category", "hours_since_last"),
         *("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "usual_strength"),
+        *("own_strength", "strength_of_alike"),
     }
     assert table["popularity"] == table["popularity_7d"] == about(*map(math.log1p, (2, 3, 1, 0, 2)))
     assert table["history_length"] == about(*[math.log1p(4)] * 5)
@@ -313,6 +328,7 @@ def test_what_a_catalogue_doesnt_tell_is_unknown():
     assert unknown == {
         *("query_product", "days_since_release", "hours_since_category"),
         *("like_last", "like_nearest", "like_mean", "usual_strength", "years_from_last", "years_from_now"),
+        *("own_strength", "strength_of_alike"),
     }
 
 
@@ -336,7 +352,7 @@ def test_no_candidate_or_one_alone():
     one = dict(zip(made.names, made.of(mine(), found(EVERYTHING[:1]), QUERY, VECTORS[:1])[0], strict=True))
     assert (one["retrieval_standardised"], one["popularity_place"], one["retrieval_below_best"]) == (0, 0, 0)
     alone = set(made.names) - {*made.groups["retrieval"], *made.groups["source"], "popularity_place"}
-    alone -= {"usual_strength"}  # unknown, as all weights are 1
+    alone -= {"usual_strength", "own_strength", "strength_of_alike"}  # unknown, as all weights are 1
     among = features()
     assert {name: float(one[name]) for name in alone} == {name: among[name][0] for name in alone}
 
