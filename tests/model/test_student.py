@@ -31,7 +31,7 @@ KIND = Field("kind", "category", 3)
 def unexported(monkeypatch):
     """Towers are handed out as Keras models: an export takes longer than all else here."""
     for name in ("to_litert", "to_keras"):
-        monkeypatch.setattr(student, name, lambda model: model)
+        monkeypatch.setattr(student, name, lambda model, **_: model)
 
 
 def kinds(count: int) -> Encoded:

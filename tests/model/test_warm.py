@@ -46,7 +46,9 @@ def problem(history: dict, items: Encoded | None, users: Encoded | None, **table
 
 @pytest.fixture(autouse=True)
 def without_litert(monkeypatch):
-    monkeypatch.setattr(student, "to_litert", lambda model: b"")  # takes longer than all else here
+    monkeypatch.setattr(
+        student, "to_litert", lambda model, alone=False: b""
+    )  # takes longer than all else here
 
 
 def before(learned: Learned, **other) -> Start:
