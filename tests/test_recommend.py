@@ -178,6 +178,19 @@ def test_an_empty_answer_says_why(answers):
     assert answers.recommend(history=list("abcdef")).notes == ()
 
 
+def test_a_wish_that_nobody_knows_is_refused_by_its_name(answers):
+    for ask in (
+        lambda: answers.recommend("ann", flter="genre == 'x'"),
+        lambda: next(answers.recommend_many(["ann"], flter="genre == 'x'")),
+        lambda: answers.ranked(["ann"], flter="genre == 'x'"),
+        lambda: answers.candidates("ann", flter="genre == 'x'"),
+        lambda: answers.similar("Roma", flter="genre == 'x'"),
+        lambda: next(answers.similar_many(["a"], flter="genre == 'x'")),
+    ):
+        with pytest.raises(TypeError, match="flter"):
+            ask()
+
+
 def test_a_filter_that_can_not_be_read_is_refused_before_any_answer(answers):
     for ask in (
         lambda: answers.recommend("ann", filter="gener == 'x'"),

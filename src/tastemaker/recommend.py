@@ -20,7 +20,7 @@ from tastemaker.errors import TastemakerError, UnknownItemError
 from tastemaker.explain import because, kinship
 from tastemaker.golden import check, golden
 from tastemaker.hits import Bools, Hits, joined
-from tastemaker.rank.wishes import NO_OCCASION, Occasion, Wishes
+from tastemaker.rank.wishes import NO_OCCASION, Occasion, Wishes, held_of
 from tastemaker.recipe import Recipe
 from tastemaker.retrieve.asker import Asker, nobody
 from tastemaker.retrieve.candidates import Candidates, stacked
@@ -228,8 +228,7 @@ class Recommender:
 
     def _heard(self, wishes: Wishes) -> tuple[Limit, Occasion]:
         """What a list is held to, and when and for what it is wanted."""
-        held: Held = {key: wishes[key] for key in Held.__annotations__ if key in wishes}  # type: ignore[literal-required, assignment]
-        return self.limits.of(**held), Occasion.of(wishes, self.ranker)
+        return self.limits.of(**held_of(wishes)), Occasion.of(wishes, self.ranker)
 
     def _found(
         self, log: Interactions, users: Users, k: int, only: Bools | None, occasion: Occasion = NO_OCCASION

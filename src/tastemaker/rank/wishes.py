@@ -1,7 +1,7 @@
 """When, on what and for what a list is wanted, beside what it is held to."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -26,6 +26,15 @@ class Wishes(Held, total=False):
     now: float | datetime | None
     device: str
     objective: str | None
+
+
+def held_of(wishes: Wishes) -> Held:
+    """What the list is held to, of all that was wished. Raises TypeError for a wish that nobody knows."""
+    for name in wishes:
+        if name not in Wishes.__annotations__:
+            raise TypeError(f"{name!r} is no keyword here. There are {', '.join(Wishes.__annotations__)}.")
+    held = {name: wish for name, wish in wishes.items() if name in Held.__annotations__}
+    return cast(Held, held)
 
 
 class Occasion(NamedTuple):
