@@ -44,8 +44,9 @@ SHOWN_LATE = 0.3
 """Share of what was shown, the newest, that an order is learnt from; retrieval learns from what is older."""
 TOP, OTHERS = 50, 50
 """Rivals of what was chosen in a list of hundreds: the first of them, and some of the others."""
-MOST = 20_000
-"""Lists found, at most."""
+MOST = 8_000
+"""Lists found, at most: 500 candidates with 45 numbers each are 0.7 GB of them, and twice that while they are
+laid together."""
 K = 10
 
 
@@ -176,6 +177,7 @@ def learn_order(
         epochs.append(tried.epochs)
         each = lessons.of_lists(part)
         outputs.append(tried.raw(each))
+        each = replace(each, numbers=each.numbers[:, score : score + 1].copy())  # the rest is most of it all
         held.append(each if tried.examination is None else _looked_at(each, tried.examination))
     report(Progress("order, on trial", len(parts), len(parts)))
     final = fit(
@@ -193,7 +195,7 @@ def learn_order(
     for part, each, output in zip(parts, held, outputs, strict=True):
         due = None if relevant is None else relevant[part]
         ours = objective(told(final.heads, output, calibrations))
-        gains.append(_ndcg(each, ours, due) - _ndcg(each, each.numbers[:, score], due))
+        gains.append(_ndcg(each, ours, due) - _ndcg(each, each.numbers[:, 0], due))
     gain = mean_interval(np.concatenate(gains), rng, recipe.evaluation.bootstrap)
     note = RankerNote(
         kind=kind,
@@ -215,13 +217,13 @@ def _with_chances(lessons: Lessons, recipe: Recipe) -> Lessons:
     Raises: TrainingError where it asks for lists in random order, and nothing of such was chosen.
     """
     clicks, is_random = lessons.labels["click"], lessons.is_random
-    told = is_random is not None and bool(clicks[is_random].any())
-    if recipe.ranking.propensities == "randomised" and not told:
+    is_told = is_random is not None and bool(clicks[is_random].any())
+    if recipe.ranking.propensities == "randomised" and not is_told:
         raise TrainingError(
             "ranking.propensities is randomised, and no click is known in lists of random order: say in a "
             "column `randomised` which they are, or take em."
         )
-    if is_random is not None and told and recipe.ranking.propensities != "em":
+    if is_random is not None and is_told and recipe.ranking.propensities != "em":
         looks = randomised(clicks[is_random], lessons.positions[is_random])
     else:
         looks = by_em(lessons)
