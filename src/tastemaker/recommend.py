@@ -28,13 +28,12 @@ from tastemaker.retrieve.limits import Held, Limit, Limits
 from tastemaker.retrieve.nearest import Nearest
 from tastemaker.retrieve.series import Series
 from tastemaker.retrieve.sources import NEAREST, POPULARITY, Sources
-from tastemaker.slate import Recommendation, Slate
+from tastemaker.slate import Slate
 
 if TYPE_CHECKING:
     from tastemaker.data.tables import Source
     from tastemaker.rank.ranker import Ranker
     from tastemaker.retrieve.find import TitleFinder
-    from tastemaker.retrieve.series import Series
     from tastemaker.upkeep import Change, Changed, Upkeep
 
 Users = npt.NDArray[np.int32]
@@ -240,13 +239,11 @@ class Recommender:
         if self.ranker is None:
             return self.sources.search(log, users, k, only)
         most = min(max(k, self.recipe.retrieval.candidates), self.catalogue.size)
-        lists = self.sources.search(log, users, most, only)
-        return [
-            (self.ranker.ordered(log, int(user), found, occasion) if len(log.of(int(user))) else found).first(
-                k
-            )
-            for user, found in zip(users, lists, strict=True)
-        ]
+        ordered = []
+        for user, found in zip(users.tolist(), self.sources.search(log, users, most, only), strict=True):
+            known = len(log.of(user)) > 0
+            ordered.append((self.ranker.ordered(log, user, found, occasion) if known else found).first(k))
+        return ordered
 
     def _ranked(
         self,
@@ -271,7 +268,8 @@ class Recommender:
         """What a source is called in a slate: the model by its kind, the last resort with why it was one."""
         shown = {NEAREST: self.bundle.manifest.kind, POPULARITY: f"{POPULARITY}: {asker.why}"}
         sources = [" + ".join(shown.get(name, name) for name in names) for names in found.sources]
-        return self._slate(found.rows, found.scores, sources, asker.query, reasons, notes)
+        said = reasons or [()] * len(found)
+        return Slate.of(self._named(found.rows), found.scores, sources, said, asker.query, notes)
 
     # --- for an item ------------------------------------------------------------------------
 
@@ -333,44 +331,24 @@ class Recommender:
         return self._finder.find(title) if row == PAD else row
 
     def _similar(self, row: int, k: int, all_seasons: bool, limit: Limit) -> Slate:
-        size, search = self.catalogue.size, self.nearest.neighbours.search
-        asked, whole = np.array([[row]], np.int32), np.ones((1, 1), np.float32)
-        if all_seasons:
-            hits = search(asked, whole, k, [[row]], limit.rows)
-        else:
-            own = np.flatnonzero(self.series.numbers == self.series.numbers[row])
-            some = search(asked, whole, min(size, 8 * k + 64), [own], limit.rows)
-            hits = self.series.first_of_each(some, k)
-            if len(hits.rows[0]) < k:
-                hits = self.series.first_of_each(search(asked, whole, size, [own], limit.rows), k)
+        def alike(count: int, less: Rows) -> Hits:
+            asked, whole = np.array([[row]], np.int32), np.ones((1, 1), np.float32)
+            return self.nearest.neighbours.search(asked, whole, count, [less], limit.rows)
+
+        own = np.array([row], np.int32)
+        hits = alike(k, own) if all_seasons else self.series.one_of_each(row, k, alike)
         there = hits.rows[0] != PAD
         rows, scores = hits.rows[0][there], hits.scores[0][there]
         sources = [str(self.bundle.manifest.kind)] * len(rows)
         reasons = kinship(self.catalogue, row, rows)
         query, notes = self.catalogue.titles[row], limit.told(len(rows))
-        return self._slate(rows, scores, sources, query, reasons, notes)
+        return Slate.of(self._named(rows), scores, sources, reasons, query, notes)
 
     # --- shared -----------------------------------------------------------------------------
 
-    def _slate(
-        self,
-        rows: Rows,
-        scores: npt.NDArray[np.float32],
-        sources: Sequence[str],
-        asked: str,
-        reasons: Sequence[tuple[str, ...]],
-        notes: tuple[str, ...],
-    ) -> Slate:
-        ids, titles = self.catalogue.ids, self.catalogue.titles
-        places = zip(rows, scores, sources, reasons or [()] * len(rows), strict=True)
-        return Slate(
-            tuple(
-                Recommendation(ids[row], titles[row], float(score), rank, source, why)
-                for rank, (row, score, source, why) in enumerate(places, 1)
-            ),
-            asked,
-            notes,
-        )
+    def _named(self, rows: Rows) -> list[tuple[str, str]]:
+        """(n) ids and titles."""
+        return [(self.catalogue.ids[row], self.catalogue.titles[row]) for row in rows]
 
     def _length(self, k: int) -> int:
         """Of a list that has room for one item at least, and not for more than there are."""

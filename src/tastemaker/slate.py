@@ -1,6 +1,6 @@
 """The answer: a sorted list of items to be shown, each with where it came from and why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
@@ -39,6 +39,24 @@ class Slate(Sequence[Recommendation]):
     items: tuple[Recommendation, ...]
     query: str = ""
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        items: Iterable[tuple[str, str]],
+        scores: Iterable[float],
+        sources: Iterable[str],
+        reasons: Iterable[tuple[str, ...]],
+        query: str,
+        notes: tuple[str, ...],
+    ) -> "Slate":
+        """Of n items, best first: id and title, score, where each came from and what speaks for it."""
+        places = zip(items, scores, sources, reasons, strict=True)
+        found = (
+            Recommendation(id, title, float(score), rank, source, why)
+            for rank, ((id, title), score, source, why) in enumerate(places, 1)
+        )
+        return cls(tuple(found), query, notes)
 
     def __len__(self) -> int:
         return len(self.items)

@@ -1,13 +1,13 @@
 """Which items belong to one series, and what comes after the season somebody has reached."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.data.catalogue import PAD, Move
+from tastemaker.data.catalogue import PAD, Move, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.titles import native_half, normalised, season_number, series_key
 from tastemaker.hits import Bools, Hits
@@ -55,6 +55,17 @@ class Series:
         _, first = np.unique(self.numbers[rows], return_index=True)
         kept = np.sort(first)[:k]
         return Hits(hits.rows[:, kept], hits.scores[:, kept])
+
+    def one_of_each(self, row: int, k: int, alike: Callable[[int, Rows], Hits]) -> Hits:
+        """The k most like an item, one of each series and none of its own.
+
+        Args:
+            alike: the n items most like it, less some rows.
+        """
+        own = np.flatnonzero(self.numbers == self.numbers[row]).astype(np.int32)
+        size = len(self.numbers)
+        hits = self.first_of_each(alike(min(size, 8 * k + 64), own), k)
+        return hits if len(hits.rows[0]) == k else self.first_of_each(alike(size, own), k)
 
     def search(self, log: Interactions, users: Users, k: int, only: Bools | None = None) -> Hits:
         """The next seasons for each of `users` (B,) of a log, that of the series touched last first.
