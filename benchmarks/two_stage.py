@@ -3,8 +3,8 @@
 Retrieval learns from the part before the validation, the ranker from the lists that it finds for people of
 the validation; then people of the exam, of whom neither has seen an answer, are asked. All lists hold the
 recipe's 500 candidates. On the same lists and by the same numbers LightGBM's LambdaMART learns too
-(`pip install lightgbm`), beginning at retrieval's scores as the ranker does, its number of trees chosen as
-the ranker's epochs are; and so do rankers that don't see one group of features each.
+(`pip install '.[lambdamart]'`), beginning at retrieval's scores as the ranker does, its number of trees
+chosen as the ranker's epochs are; and so do rankers that don't see one group of features each.
 
 Every difference is paired over people, with a bootstrap interval. The exam is looked at once a row.
 """
