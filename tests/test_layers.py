@@ -20,6 +20,7 @@ ORDER = [
     ["bundle"],
     ["retrieve"],
     ["rank"],
+    ["rerank"],
     ["upkeep"],
     ["explain", "golden"],
     ["recommend"],

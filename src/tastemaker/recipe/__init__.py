@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from tastemaker.errors import RecipeError
 from tastemaker.recipe.ranking import RankingRecipe
+from tastemaker.recipe.reranking import RerankingRecipe
 from tastemaker.recipe.tables import (
     Column,
     ColumnChoice,
@@ -48,6 +49,7 @@ __all__ = [
     "NegativesRecipe",
     "RankingRecipe",
     "Recipe",
+    "RerankingRecipe",
     "RetrievalRecipe",
     "Role",
     "SourcesRecipe",
@@ -73,6 +75,7 @@ class Recipe(Table):
     warm_start: WarmStartRecipe = WarmStartRecipe()
     retrieval: RetrievalRecipe = RetrievalRecipe()
     ranking: RankingRecipe = RankingRecipe()
+    reranking: RerankingRecipe = RerankingRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
     @classmethod

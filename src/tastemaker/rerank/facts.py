@@ -1,0 +1,193 @@
+"""What rules know of a catalogue: its groups by any column, vectors, ages, popularity."""
+
+import difflib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.bundle import Bundle
+from tastemaker.data.catalogue import PAD, Rows
+from tastemaker.data.names import plain_name
+from tastemaker.data.released import released_days
+from tastemaker.data.titles import franchise_key, series_key
+from tastemaker.errors import RecipeError
+from tastemaker.recipe import Role
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+DAY_S = 86_400.0
+TIERS = ("head", "middle", "tail")
+TIER_SHARES = (0.5, 0.8)
+"""Of all events: the items that together have the first half are the head; up to this, the middle."""
+
+
+class Groups(NamedTuple):
+    """What items have in common: the values of a column, its seasons' series, and so on.
+
+    names: (G,) of the groups.
+    offsets: (N + 1,) item n is in the groups `codes[offsets[n]:offsets[n + 1]]`, which may be none.
+    codes: (E,) int32.
+    """
+
+    names: tuple[str, ...]
+    offsets: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, values: Sequence[Sequence[str]]) -> "Groups":
+        """Of each item's own values; one that stands there twice counts once."""
+        numbers: dict[str, int] = {}
+        codes: list[int] = []
+        offsets = [0]
+        for own in values:
+            codes += [numbers.setdefault(value, len(numbers)) for value in dict.fromkeys(own)]
+            offsets.append(len(codes))
+        return cls(tuple(numbers), np.array(offsets, np.int64), np.array(codes, np.int32))
+
+    def first(self, rows: Rows) -> npt.NDArray[np.int32]:
+        """(n,) number of each item's first group; PAD where it is in none."""
+        starts = self.offsets[rows]
+        is_in_any = self.offsets[rows + 1] > starts
+        found = np.full(len(rows), PAD, np.int32)
+        found[is_in_any] = self.codes[starts[is_in_any]]
+        return found
+
+    def of_rows(self, rows: Rows) -> tuple[npt.NDArray[np.int32], Bools]:
+        """Numbers (g,) of the groups that any of `rows` (n,) is in, ascending, and who is in which (n, g)."""
+        starts, ends = self.offsets[rows], self.offsets[rows + 1]
+        counts = ends - starts
+        lines = np.repeat(np.arange(len(rows)), counts)
+        within = np.arange(len(lines)) - np.repeat(np.cumsum(counts) - counts, counts)
+        codes = self.codes[np.repeat(starts, counts) + within]
+        numbers, columns = np.unique(codes, return_inverse=True)
+        member = np.zeros((len(rows), len(numbers)), np.bool_)
+        member[lines, columns] = True
+        return numbers, member
+
+    def is_in(self, name: str, rows: Rows) -> Bools:
+        """(n,) which of `rows` are in the group of that name; none where there is no such group."""
+        if name not in self.names:
+            return np.zeros(len(rows), np.bool_)
+        numbers, member = self.of_rows(rows)
+        wanted = np.flatnonzero(numbers == self.names.index(name))
+        return member[:, wanted[0]] if len(wanted) else np.zeros(len(rows), np.bool_)
+
+
+class Facts:
+    """Of one bundle, each worked out when it is first asked for; many threads may ask at once.
+
+    Args:
+        vectors: (N, D) that say what is alike, of any length.
+        series: (N,) a number a series; None to read it off the titles.
+    """
+
+    def __init__(self, bundle: Bundle, vectors: Floats, series: npt.NDArray[np.int64] | None = None) -> None:
+        self._bundle, self._vectors, self._series = bundle, vectors, series
+        self.catalogue = bundle.catalogue
+        self._made: dict[str, Groups] = {}
+
+    def groups(self, name: str) -> Groups:
+        """By a column of categories, by `series`, `franchise` or `popularity_tier`.
+
+        Raises: RecipeError where there is no such column.
+        """
+        # Two threads may both make one; they are alike, and one is kept.
+        if name not in self._made:
+            self._made[name] = self._grouped(name)
+        return self._made[name]
+
+    @cached_property
+    def main_column(self) -> str | None:
+        """What a list's mix is told by, unless one says otherwise: the first column with several values an
+        item, else the first of categories."""
+        return next(
+            iter([*self.catalogue.by_role(Role.CATEGORIES), *self.catalogue.by_role(Role.CATEGORY)]), None
+        )
+
+    def alike(self, name: str, rows: Rows) -> Floats:
+        """(n, D) of length 1, whose dot products say how alike `rows` are: 1 the same, 0 nothing in common.
+
+        Args:
+            name: `vectors` for those of the model, else as `groups` takes it. What is in no group, or has a
+                vector of nothing but zeros, is like nothing, itself neither.
+        """
+        found = self._vectors[rows] if name == "vectors" else self.groups(name).of_rows(rows)[1]
+        found = np.asarray(found, np.float32)
+        lengths = np.sqrt(np.einsum("nd,nd->n", found, found))[:, None]
+        return np.asarray(found / np.where(lengths > 0, lengths, 1), np.float32)
+
+    def age_days(self, rows: Rows, now: float) -> npt.NDArray[np.float64]:
+        """(n,) days since each came out, as far as the catalogue tells; else since it was first touched, 0
+        for what never was. NaN where nobody knows; not below 0.
+
+        Args:
+            now: seconds since 1970.
+        """
+        return np.maximum(now / DAY_S - self._came_days[rows], 0.0)
+
+    @cached_property
+    def now(self) -> float:
+        """The moment after all that the bundle knows of: after the newest event, else after the newest
+        release. Seconds since 1970; NaN where neither is known."""
+        log = self._bundle.histories
+        if log.size and log.is_clock:
+            return float(np.nextafter(log.times.max(), np.inf))
+        days = released_days(self.catalogue)
+        return np.nan if days is None or np.isnan(days).all() else float(np.nanmax(days) + 1) * DAY_S
+
+    @cached_property
+    def popularity(self) -> Floats:
+        """(N,) from 0 to 1: log(1 + events, or the catalogue's own figure), over the highest."""
+        figures = np.log1p(np.maximum(np.asarray(self._bundle.arrays["popularity"], np.float64), 0))
+        return np.asarray(figures / max(figures.max(initial=0.0), 1e-12), np.float32)
+
+    @cached_property
+    def _came_days(self) -> npt.NDArray[np.float64]:
+        released, log = released_days(self.catalogue), self._bundle.histories
+        if released is not None:
+            return released
+        if not log.size or not log.is_clock:
+            return np.full(self.catalogue.size, np.nan)
+        first = np.full(self.catalogue.size, np.inf)
+        np.minimum.at(first, log.rows, log.times)
+        return first / DAY_S
+
+    def _grouped(self, name: str) -> Groups:
+        titles = self.catalogue.titles
+        if name == "series":
+            keys = map(series_key, titles) if self._series is None else map(str, self._series.tolist())
+            return Groups.of([[key] for key in keys])
+        if name == "franchise":
+            return Groups.of([[franchise_key(title)] for title in titles])
+        if name == "popularity_tier":
+            return Groups.of([[tier] for tier in self._tiers()])
+        column = self._column(name)
+        values = self.catalogue.frame[column].to_list()
+        return Groups.of(
+            [[] if value is None else [value] if isinstance(value, str) else value for value in values]
+        )
+
+    def _column(self, name: str) -> str:
+        roles = (Role.CATEGORY, Role.CATEGORIES)
+        there = {plain_name(column): column for column in reversed(self.catalogue.by_role(*roles))}
+        if name in there.values():
+            return name
+        found = there.get(plain_name(name))
+        if found is None:
+            known = [*there.values(), "series", "franchise", "popularity_tier"]
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(known)}."
+            raise RecipeError(f"No column of categories is called {name!r}. {hint}")
+        return found
+
+    def _tiers(self) -> list[str]:
+        counts = np.asarray(self._bundle.arrays["popularity"], np.float64)
+        order = np.argsort(-counts, kind="stable")
+        before = np.cumsum(counts[order]) - counts[order]
+        tiers = np.empty(len(counts), np.int64)
+        tiers[order] = np.searchsorted(np.array(TIER_SHARES) * counts.sum(), before, side="right")
+        return [TIERS[tier] if count > 0 else TIERS[-1] for tier, count in zip(tiers, counts, strict=True)]
