@@ -21,6 +21,8 @@ ORDER = [
     ["retrieve"],
     ["rank"],
     ["rerank"],
+    ["asked"],
+    ["stages"],
     ["upkeep"],
     ["explain", "golden"],
     ["recommend"],

@@ -1,7 +1,8 @@
 """Why an item stands in a slate, in words that can be checked.
 
 "Because you watched X" is said of the history item without which the recommended one would score
-lowest: it is left out and the network asked again, so the reason is true of the model by its making.
+lowest: it is left out and the network asked again, so the reason is true of the model by its making. Where a
+ranker orders the list, it is asked again too.
 """
 
 from collections.abc import Sequence
@@ -15,25 +16,78 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.titles import franchise_key, series_key
 from tastemaker.features.batches import Window
 from tastemaker.recipe import Role
+from tastemaker.retrieve.candidates import Candidates
+from tastemaker.retrieve.sources import NEAREST
 
 if TYPE_CHECKING:
+    from tastemaker.asked import Asked
     from tastemaker.recommend import Recommender
 
 Reasons = list[tuple[str, ...]]
 
 
-def because(recommender: "Recommender", log: Interactions, user: int, rows: Rows) -> Reasons:
-    """For each of `rows` (n,), the item of the history that lifts it most, if one does."""
+def because(
+    recommender: "Recommender", log: Interactions, user: int, found: Candidates, asked: "Asked"
+) -> Reasons:
+    """For each of `found` (n,), the item of the history that lifts it most in the model's eyes, if one does
+    and the item would indeed be ranked with a lower score without it."""
+    places = _lifting(recommender, log, user, found.rows)
+    brought = np.array([NEAREST in names for names in found.sources], bool)
+    if places is None or not brought.any():
+        return [()] * len(found)
+    places = np.where(brought, places, PAD)
+    history = recommender.nearest.window(log, np.array([user], np.int32)).rows[0]
+    if recommender.ranker is not None:
+        places = np.where(
+            _falls_without(recommender, log, user, found.rows, history[places], asked), places, PAD
+        )
+    titles = recommender.catalogue.titles
+    return [(f"because of {titles[history[place]]}",) if place != PAD else () for place in places]
+
+
+def _lifting(
+    recommender: "Recommender", log: Interactions, user: int, rows: Rows
+) -> npt.NDArray[np.intp] | None:
+    """(n,) place in the history, newest first, of what lifts each of `rows` most; PAD where nothing does."""
     scores = _scores_without_each(recommender, log, user, rows)  # (1 + H, n): all, then without each
     if scores is None:
-        return [()] * len(rows)
+        return None
     lift = scores[0] - scores[1:]
-    history = recommender.nearest.window(log, np.array([user], np.int32)).rows[0]
-    titles = recommender.catalogue.titles
-    return [
-        (f"because of {titles[history[place]]}",) if lift[place, n] > 0 else ()
-        for n, place in enumerate(lift.argmax(axis=0))
-    ]
+    best = lift.argmax(axis=0)
+    return np.where(lift[best, np.arange(len(rows))] > 0, best, PAD)
+
+
+def _falls_without(
+    recommender: "Recommender", log: Interactions, user: int, rows: Rows, named: Rows, asked: "Asked"
+) -> npt.NDArray[np.bool_]:
+    """(n,) whether each of `rows` (n,) scores lower with the ranker once what it is `named` (n,) after is
+    gone from the history. All stages are asked again, since the ranker sees what the earlier ones say."""
+    own = slice(log.offsets[user], log.offsets[user + 1])
+    different = np.unique(named)
+    kept = [np.flatnonzero(log.rows[own] != row) + own.start for row in different]
+    kept.append(np.arange(own.start, own.stop))
+    events = np.concatenate(kept)
+    variants = Interactions(
+        [log.user_ids[user]] * len(kept),
+        np.cumsum([0, *map(len, kept)]),
+        log.rows[events],
+        log.times[events],
+        log.weights[events],
+        log.is_ordered,
+        log.is_clock,
+    )
+    # The moment stays what it was, though the newest event may be the one that is missing.
+    occasion = asked.occasion
+    if occasion.now is None and log.is_clock and own.stop > own.start:
+        occasion = occasion._replace(now=float(np.nextafter(log.times[own.stop - 1], np.inf)))
+    users = np.arange(len(kept), dtype=np.int32)
+    most = recommender.pool(len(rows))
+    scores = np.full((len(kept), len(rows)), -np.inf)
+    lists = recommender.in_order(variants, users, most, asked._replace(occasion=occasion))
+    for place, found in enumerate(lists):
+        where = {int(row): float(score) for row, score in zip(found.rows, found.scores, strict=True)}
+        scores[place] = [where.get(int(row), -np.inf) for row in rows]
+    return np.asarray(scores[np.searchsorted(different, named), np.arange(len(rows))] < scores[-1])
 
 
 def _scores_without_each(

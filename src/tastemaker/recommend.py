@@ -4,7 +4,7 @@ The command line, the service and the evaluator all come through `Recommender`, 
 is what is served. Nothing here learns and nothing here needs TensorFlow.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,27 +13,26 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.asked import Asked
 from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import TastemakerError, UnknownItemError
-from tastemaker.explain import because, kinship
+from tastemaker.explain import Reasons, because, kinship
 from tastemaker.golden import check, golden
-from tastemaker.hits import Bools, Hits, joined
-from tastemaker.rank.wishes import NO_OCCASION, Occasion, Wishes, held_of
-from tastemaker.recipe import Recipe
+from tastemaker.hits import Hits, joined
+from tastemaker.rank.wishes import Showing, Wishes
+from tastemaker.recipe import RerankingRecipe
+from tastemaker.rerank.chain import Shown
 from tastemaker.retrieve.asker import Asker, nobody
-from tastemaker.retrieve.candidates import Candidates, stacked
-from tastemaker.retrieve.limits import Held, Limit, Limits
-from tastemaker.retrieve.nearest import Nearest
-from tastemaker.retrieve.series import Series
-from tastemaker.retrieve.sources import NEAREST, POPULARITY, Sources
+from tastemaker.retrieve.candidates import Candidates, merged, stacked
+from tastemaker.retrieve.limits import Held
+from tastemaker.retrieve.sources import NEAREST, POPULARITY
 from tastemaker.slate import Slate
+from tastemaker.stages import Stages
 
 if TYPE_CHECKING:
     from tastemaker.data.tables import Source
-    from tastemaker.rank.ranker import Ranker
-    from tastemaker.retrieve.find import TitleFinder
     from tastemaker.upkeep import Change, Changed, Upkeep
 
 Users = npt.NDArray[np.int32]
@@ -41,7 +40,7 @@ BLOCK = 4096
 """People whose slates are held at once."""
 
 
-class Recommender:
+class Recommender(Stages):
     """Answers from one bundle; many threads may ask at once.
 
     Args:
@@ -52,11 +51,6 @@ class Recommender:
     """
 
     change: "Change | None" = None
-
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
-        self.catalogue = bundle.catalogue
-        self.recipe = Recipe.of(bundle.manifest.recipe)
 
     @classmethod
     def load(cls, path: Path | str) -> "Recommender":
@@ -103,15 +97,9 @@ class Recommender:
     def _after(self, changed: "Changed") -> "Recommender":
         after = Recommender(changed.bundle)
         after.change = changed.change
-        made, move = self.__dict__, changed.move
-        if "nearest" in made:
-            after.nearest = self.nearest.after(after.bundle, move)
-        if "_finder" in made:
-            after._finder = self._finder.after(after.catalogue.titles, move)
-        if "series" in made:
-            after.series = self.series.after(after.catalogue.titles, move)
-        if "_upkeep" in made:
-            after._upkeep = self._upkeep.after(move)
+        self.lend(after, changed.move)
+        if "_upkeep" in self.__dict__:
+            after._upkeep = self._upkeep.after(changed.move)
         return after
 
     @cached_property
@@ -144,11 +132,10 @@ class Recommender:
         """
         k = self._length(k)
         asker = Asker.of(self.bundle, user_id, history, interactions)
-        limit, occasion = self._heard(wishes)
-        found = self._found(asker.log, asker.users, k, limit.rows, occasion)[0]
-        reasons = because(self, asker.log, int(asker.users[0]), found.rows)
-        said = [why if NEAREST in names else () for why, names in zip(reasons, found.sources, strict=True)]
-        return self._personal(found, asker, said, (*asker.notes, *limit.told(len(found))))
+        asked = self.asked(wishes)
+        (shown,) = self.lists(asker.log, asker.users, k, asked)
+        reasons = because(self, asker.log, int(asker.users[0]), shown.found, asked)
+        return self._personal(shown, asker, asked, reasons)
 
     def recommend_many(
         self,
@@ -159,23 +146,22 @@ class Recommender:
         **wishes: Unpack[Wishes],
     ) -> Iterator[Slate]:
         """`recommend` for each of `user_ids`, in blocks and without reasons; the same lists."""
-        k = self._length(k)
-        limit, occasion = self._heard(wishes)
+        k, asked = self._length(k), self.asked(wishes)
         log = self.bundle.histories if interactions is None else interactions
-        stranger: Candidates | None = None
+        stranger: Shown | None = None
         for at in range(0, len(user_ids), BLOCK):
             block = user_ids[at : at + BLOCK]
             known = [user for user in map(log.user, block) if user is not None]
-            found = iter(self._found(log, np.array(known, np.int32), k, limit.rows, occasion))
+            lists = self.lists(log, np.array(known, np.int32), k, asked)
             for user_id in block:
                 asker = Asker.of(self.bundle, user_id, None, log)
                 if log.user(user_id) is not None:
-                    own = next(found)
+                    shown = next(lists)
+                elif stranger is None or asked.chain is not None:  # rules may know the name
+                    shown = stranger = next(self.lists(asker.log, asker.users, k, asked))
                 else:
-                    if stranger is None:
-                        stranger = self._found(*nobody(), k, limit.rows, occasion)[0]
-                    own = stranger
-                yield self._personal(own, asker, (), limit.told(len(own)))
+                    shown = stranger
+                yield self._personal(shown, asker, asked)
 
     def candidates(
         self,
@@ -207,69 +193,66 @@ class Recommender:
         **wishes: Unpack[Wishes],
     ) -> Hits:
         """The lists of `recommend_many` as catalogue rows and scores, (B, k), for very many at once."""
-        k = self._length(k)
-        limit, occasion = self._heard(wishes)
+        k, asked = self._length(k), self.asked(wishes)
         log = self.bundle.histories if interactions is None else interactions
         users = [log.user(user_id) for user_id in user_ids]
         is_known = np.array([user is not None for user in users], bool)
         hits = Hits(np.empty((len(users), k), np.int32), np.empty((len(users), k), np.float32))
         known = np.array([user for user in users if user is not None], np.int32)
-        hits.rows[is_known], hits.scores[is_known] = self._ranked(log, known, k, limit.rows, occasion)
-        if not is_known.all():
-            hits.rows[~is_known], hits.scores[~is_known] = self._ranked(*nobody(), k, limit.rows, occasion)
+        hits.rows[is_known], hits.scores[is_known] = self._ranked(log, known, k, asked)
+        strangers = np.flatnonzero(~is_known)
+        if len(strangers) and asked.chain is None:
+            hits.rows[strangers], hits.scores[strangers] = self._ranked(*nobody(), k, asked)
+        else:  # rules may know the name
+            for place in strangers:
+                own = self._ranked(*nobody(user_id=str(user_ids[int(place)])), k, asked)
+                hits.rows[place], hits.scores[place] = own.rows[0], own.scores[0]
         return hits
 
     def top(self, history: Interactions, users: Users, k: int) -> Rows:
         """(B, k) int32 ranked rows for `users` of `history`, PAD where the catalogue ran out."""
+        asked = self.asked({})
         steps = range(0, len(users), BLOCK)
-        blocks = [self._ranked(history, users[at : at + BLOCK], k) for at in steps]
+        blocks = [self._ranked(history, users[at : at + BLOCK], k, asked) for at in steps]
         return joined(blocks, k).rows
 
-    def _heard(self, wishes: Wishes) -> tuple[Limit, Occasion]:
-        """What a list is held to, and when and for what it is wanted."""
-        return self.limits.of(**held_of(wishes)), Occasion.of(wishes, self.ranker)
-
-    def _found(
-        self, log: Interactions, users: Users, k: int, only: Bools | None, occasion: Occasion = NO_OCCASION
-    ) -> list[Candidates]:
-        """The k that each of `users` (B,) of a log is given: what the sources find, as the ranker orders it.
-
-        Of somebody without a history it knows nothing, and the sources' order stands.
-        """
-        if self.ranker is None:
-            return self.sources.search(log, users, k, only)
-        most = min(max(k, self.recipe.retrieval.candidates), self.catalogue.size)
-        ordered = []
-        for user, found in zip(users.tolist(), self.sources.search(log, users, most, only), strict=True):
-            known = len(log.of(user)) > 0
-            ordered.append((self.ranker.ordered(log, user, found, occasion) if known else found).first(k))
-        return ordered
-
-    def _ranked(
-        self,
-        log: Interactions,
-        users: Users,
-        k: int,
-        only: Bools | None = None,
-        occasion: Occasion = NO_OCCASION,
-    ) -> Hits:
+    def _ranked(self, log: Interactions, users: Users, k: int, asked: Asked) -> Hits:
         """The same as arrays, (B, k)."""
-        if self.ranker is None:
-            return self.sources.ranked(log, users, k, only)
-        return stacked(self._found(log, users, k, only, occasion), k)
+        if self.ranker is None and asked.chain is None:
+            return self.sources.ranked(log, users, k, asked.limit.rows)
+        return stacked([shown.found for shown in self.lists(log, users, k, asked)], k)
 
-    def _personal(
+    def _personal(self, shown: Shown, asker: Asker, asked: Asked, reasons: Reasons | None = None) -> Slate:
+        """What a source is called in a slate: the model by its kind, the last resort with why it was one."""
+        called = {NEAREST: str(self.bundle.manifest.kind), POPULARITY: f"{POPULARITY}: {asker.why}"}
+        return self._slate(
+            shown, called, reasons, asker.query, (*asker.notes, *asked.limit.told(len(shown.found)))
+        )
+
+    def _slate(
         self,
-        found: Candidates,
-        asker: Asker,
-        reasons: Sequence[tuple[str, ...]],
+        shown: Shown,
+        called: Mapping[str, str],
+        reasons: Reasons | None,
+        query: str,
         notes: tuple[str, ...],
     ) -> Slate:
-        """What a source is called in a slate: the model by its kind, the last resort with why it was one."""
-        shown = {NEAREST: self.bundle.manifest.kind, POPULARITY: f"{POPULARITY}: {asker.why}"}
-        sources = [" + ".join(shown.get(name, name) for name in names) for names in found.sources]
-        said = reasons or [()] * len(found)
-        return Slate.of(self._named(found.rows), found.scores, sources, said, asker.query, notes)
+        """
+        Args:
+            called: what a source is called in words, where that isn't its name.
+            reasons: (n,) beside those of the rules.
+        """
+        found = shown.found
+        sources = [" + ".join(called.get(name, name) for name in names) for names in found.sources]
+        others = [()] * len(found) if reasons is None else reasons
+        said = [
+            (*why, *shown.reasons.get(row, ())) for row, why in zip(found.rows.tolist(), others, strict=True)
+        ]
+        named = [(self.catalogue.ids[row], self.catalogue.titles[row]) for row in found.rows]
+        chances = None if shown.propensities is None else shown.propensities.tolist()
+        return Slate.of(
+            named, found.scores, sources, said, query, (*notes, *shown.notes), shown.moves(), chances
+        )
 
     # --- for an item ------------------------------------------------------------------------
 
@@ -280,7 +263,7 @@ class Recommender:
         *,
         item_id: str | None = None,
         all_seasons: bool = False,
-        **held: Unpack[Held],
+        **wishes: Unpack[Showing],
     ) -> Slate:
         """Items like one item.
 
@@ -290,14 +273,14 @@ class Recommender:
             item_id: instead of a title, exactly as in the file.
             all_seasons: list every season of a series. Otherwise each series stands there once, and the
                 asked item's own not at all.
-            held: what the list is held to; see `Held`.
+            wishes: what the list is held to, and how it is shown; see `Showing`.
         Raises: UnknownItemError when nothing answers to it, AmbiguousTitleError when several do; FilterError.
         """
         k = self._length(k)
         if (title is None) == (item_id is None):
             raise TastemakerError("similar takes a title or an item_id, one of the two.")
         row = self.row(item_id) if item_id is not None else self.find(str(title))
-        return self._similar(row, k, all_seasons, self.limits.of(**held))
+        return self._similar(row, k, all_seasons, self.asked(wishes))
 
     def similar_many(
         self,
@@ -305,13 +288,12 @@ class Recommender:
         k: int = 10,
         *,
         all_seasons: bool = False,
-        **held: Unpack[Held],
+        **wishes: Unpack[Showing],
     ) -> Iterator[tuple[str, Slate]]:
         """`similar` for each id, with the id. Raises UnknownItemError before the first answer."""
-        k = self._length(k)
-        limit = self.limits.of(**held)
+        k, asked = self._length(k), self.asked(wishes)
         for item_id, row in [(item_id, self.row(item_id)) for item_id in item_ids]:
-            yield item_id, self._similar(row, k, all_seasons, limit)
+            yield item_id, self._similar(row, k, all_seasons, asked)
 
     def row(self, item_id: str) -> int:
         """The catalogue row of an id. Raises UnknownItemError."""
@@ -328,27 +310,23 @@ class Recommender:
         Raises: UnknownItemError, AmbiguousTitleError.
         """
         row = int(self.catalogue.rows([title])[0])
-        return self._finder.find(title) if row == PAD else row
+        return self.finder.find(title) if row == PAD else row
 
-    def _similar(self, row: int, k: int, all_seasons: bool, limit: Limit) -> Slate:
+    def _similar(self, row: int, k: int, all_seasons: bool, asked: Asked) -> Slate:
         def alike(count: int, less: Rows) -> Hits:
-            asked, whole = np.array([[row]], np.int32), np.ones((1, 1), np.float32)
-            return self.nearest.neighbours.search(asked, whole, count, [less], limit.rows)
+            history, whole = np.array([[row]], np.int32), np.ones((1, 1), np.float32)
+            return self.nearest.neighbours.search(history, whole, count, [less], asked.limit.rows)
 
-        own = np.array([row], np.int32)
-        hits = alike(k, own) if all_seasons else self.series.one_of_each(row, k, alike)
-        there = hits.rows[0] != PAD
-        rows, scores = hits.rows[0][there], hits.scores[0][there]
-        sources = [str(self.bundle.manifest.kind)] * len(rows)
-        reasons = kinship(self.catalogue, row, rows)
-        query, notes = self.catalogue.titles[row], limit.told(len(rows))
-        return Slate.of(self._named(rows), scores, sources, reasons, query, notes)
+        own, most = np.array([row], np.int32), k if asked.chain is None else self.pool(k)
+        hits = alike(most, own) if all_seasons else self.series.one_of_each(row, most, alike)
+        found = merged((NEAREST,), (1.0,), [hits], most)
+        shown = self.shown(found, k, asked, own)
+        reasons = kinship(self.catalogue, row, shown.found.rows)
+        called = {NEAREST: str(self.bundle.manifest.kind)}
+        query, notes = self.catalogue.titles[row], asked.limit.told(len(shown.found))
+        return self._slate(shown, called, reasons, query, notes)
 
     # --- shared -----------------------------------------------------------------------------
-
-    def _named(self, rows: Rows) -> list[tuple[str, str]]:
-        """(n) ids and titles."""
-        return [(self.catalogue.ids[row], self.catalogue.titles[row]) for row in rows]
 
     def _length(self, k: int) -> int:
         """Of a list that has room for one item at least, and not for more than there are."""
@@ -357,43 +335,23 @@ class Recommender:
         return min(k, self.catalogue.size)
 
     @cached_property
-    def nearest(self) -> Nearest:
-        """What finds items by the model."""
-        return Nearest(self.bundle)
-
-    @cached_property
-    def sources(self) -> Sources:
-        return Sources(self.bundle, self.nearest, self.series)
-
-    @cached_property
     def retrieval(self) -> "Recommender":
-        """The same without its ranker: what the sources find, in their order."""
+        """The same without its ranker and without rules: what the sources find, in their order."""
         if self.bundle.ranker is None:
-            return self
+            return self.unruled
         alone = Recommender(replace(self.bundle, ranker=None))
-        alone.nearest, alone.series, alone.sources = self.nearest, self.series, self.sources
-        return alone
+        self.lend(alone)
+        return alone.unruled
 
     @cached_property
-    def ranker(self) -> "Ranker | None":
-        """What orders candidates; None where retrieval's order stands."""
-        if self.bundle.ranker is None:
-            return None
-        from tastemaker.rank.ranker import Ranker
+    def unruled(self) -> "Recommender":
+        """The same without rules: the ranker's order, or that of the sources."""
+        return self if self.usually.chain is None else self.with_rules(RerankingRecipe())
 
-        return Ranker(self.bundle, self.nearest, self.series)
-
-    @cached_property
-    def limits(self) -> Limits:
-        """What reads filters and lists of ids."""
-        return Limits(self.catalogue)
-
-    @cached_property
-    def _finder(self) -> "TitleFinder":
-        from tastemaker.retrieve.find import TitleFinder
-
-        return TitleFinder(self.catalogue.titles)
-
-    @cached_property
-    def series(self) -> Series:
-        return Series(self.catalogue.titles)
+    def with_rules(self, reranking: RerankingRecipe) -> "Recommender":
+        """The same with other rules at the end. Raises RecipeError where they don't go together."""
+        other = Recommender(self.bundle)
+        self.lend(other)
+        other.recipe = self.recipe.model_copy(update={"reranking": reranking})
+        _ = other.usually  # what is wrong with them is said now
+        return other

@@ -35,6 +35,11 @@ def recommend(
     objective: options.Objective = None,
     now: options.Now = None,
     device: options.Device = "",
+    placement: options.Placement = "",
+    weight: options.Weights = None,
+    country: options.Country = "",
+    age: options.Age = None,
+    impressions: options.Before = None,
     k: options.Length = 10,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -49,15 +54,26 @@ def recommend(
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
-    held = options.held(recommender, filter, only_file, exclude_file)
-    wishes: Wishes = {**held, "objective": objective, "now": options.moment(now), "device": device}
+    showing = options.showing(
+        recommender,
+        filter=filter,
+        only=only_file,
+        exclude=exclude_file,
+        now=now,
+        placement=placement,
+        weights=weight,
+        country=country,
+        age=age,
+        impressions=impressions,
+    )
+    wishes: Wishes = {**showing, "objective": objective, "device": device}
     log = None if interactions is None else options.log_for(recommender, interactions)
     asked = [recommender.bundle.version, "" if log is None else log.fingerprint, f"{k} {wishes}"]
     if users_file is not None:
         known = recommender.bundle.histories if log is None else log
         many = options.ids_of(users_file, lambda id: known.user(id) is not None)
         if out is not None:
-            for note in recommender.limits.of(**held).notes:
+            for note in recommender.asked(wishes).limit.notes:
                 typer.echo(note, err=True)
             items = pl.Series(recommender.catalogue.ids, dtype=pl.String)
 
@@ -94,6 +110,11 @@ def similar(
     filter: options.Filter = None,
     only_file: options.OnlyFile = None,
     exclude_file: options.ExcludeFile = None,
+    now: options.Now = None,
+    placement: options.Placement = "",
+    weight: options.Weights = None,
+    country: options.Country = "",
+    age: options.Age = None,
     k: options.Length = 10,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -105,7 +126,18 @@ def similar(
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
-    held = options.held(recommender, filter, only_file, exclude_file)
+    showing = options.showing(
+        recommender,
+        filter=filter,
+        only=only_file,
+        exclude=exclude_file,
+        now=now,
+        placement=placement,
+        weights=weight,
+        country=country,
+        age=age,
+        impressions=None,
+    )
     if items_file is not None:
         ids = options.ids_of(items_file, recommender.catalogue.__contains__)
     else:
@@ -113,12 +145,12 @@ def similar(
         ids = [recommender.catalogue.ids[row]]
 
     def answers(some: Sequence[str]) -> "Iterable[tuple[str, Slate]]":
-        return recommender.similar_many(some, k, all_seasons=all_seasons, **held)
+        return recommender.similar_many(some, k, all_seasons=all_seasons, **showing)
 
     if out is not None:
         for id in ids:
             recommender.row(id)  # all of them, before the first answer
-        asked = [recommender.bundle.version, f"{k} {all_seasons} {held}"]
+        asked = [recommender.bundle.version, f"{k} {all_seasons} {showing}"]
         _write(out, ids, lambda block: _frame(_telling(answers(block)), "query_item_id"), asked)
     else:
         _show(answers(ids), "query_item_id", "like {}", as_json, one=items_file is None)

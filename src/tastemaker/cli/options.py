@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tastemaker.data.impressions import Impressions as ShownLists
     from tastemaker.data.interactions import Interactions as InteractionLog
     from tastemaker.data.report import FileReport
+    from tastemaker.rank.wishes import Showing
     from tastemaker.recommend import Recommender
     from tastemaker.retrieve.limits import Held
 
@@ -56,6 +57,18 @@ Objective = Annotated[
         metavar="FORMULA", help="What to sort by instead of ranking.objective, e.g. 'click^0.5 * watch_time'."
     ),
 ]
+Placement = Annotated[str, typer.Option(help="Where on a site, as [reranking.placements] call it.")]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weight", metavar="RULE=STRENGTH", help="How strong a rule is, e.g. diversity=0.3. May be repeated."
+    ),
+]
+Country = Annotated[str, typer.Option(help="Where it is shown, for rules that ask.")]
+Age = Annotated[float | None, typer.Option(help="Of the viewer in years, for rules that ask.")]
+Before = Annotated[
+    Path | None, typer.Option("--impressions", help="What people were shown before, for rules that ask.")
+]
 ExcludeFile = Annotated[Path | None, typer.Option(help="Ids of items to leave out, one a line.")]
 
 
@@ -92,6 +105,39 @@ def held(recommender: "Recommender", filter: str | None, only: Path | None, excl
         "only": None if only is None else ids_of(only, known, may_be_empty=True),
         "exclude": [] if exclude is None else ids_of(exclude, known, may_be_empty=True),
     }
+
+
+def showing(
+    recommender: "Recommender",
+    *,
+    filter: str | None,
+    only: Path | None,
+    exclude: Path | None,
+    now: str | None,
+    placement: str,
+    weights: Sequence[str] | None,
+    country: str,
+    age: float | None,
+    impressions: Path | None,
+) -> "Showing":
+    """What was asked for, as keywords; those that nobody asked for are left out."""
+    asked: dict[str, Any] = dict(held(recommender, filter, only, exclude))
+    asked |= {"now": moment(now), "placement": placement, "weights": strengths(weights or ())}
+    asked |= {"country": country, "age": age}
+    asked["impressions"] = None if impressions is None else shown_for(recommender, impressions)
+    return cast("Showing", {name: value for name, value in asked.items() if value not in (None, "", {}, [])})
+
+
+def strengths(texts: Sequence[str]) -> dict[str, float]:
+    """Of rules, as they were typed: `diversity=0.3`."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            raise TastemakerError(f"--weight {text}: write a rule and a number, diversity=0.3.") from None
+    return found
 
 
 def moment(text: str | None) -> float | None:

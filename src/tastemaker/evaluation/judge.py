@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NAME = "tastemaker"
 ALONE = "retrieval alone"
 """The same lists as retrieval orders them, where a ranker orders them otherwise."""
+UNRULED = "without rules"
+"""The same lists before the rules of `[reranking]`, where there are any."""
 MIN_SERIES = 20
 """Items with another season below which a catalogue can't be examined by its series."""
 
@@ -46,7 +48,11 @@ def mark(
     rng = np.random.default_rng(recipe.seed)
     users = asked(fold, knobs.max_users, rng)
     vectors = np.asarray(recommender.nearest.neighbours.vectors)
-    models = {NAME: recommender} | ({} if recommender.ranker is None else {ALONE: recommender.retrieval})
+    models = {NAME: recommender}
+    if recommender.unruled is not recommender:
+        models[UNRULED] = recommender.unruled
+    if recommender.ranker is not None:
+        models[ALONE] = recommender.retrieval
     ours = [
         examine(model, fold, k, items, name=name, users=users, vectors=vectors)
         for name, model in models.items()

@@ -1,13 +1,19 @@
 """The knobs of the rules that put a ranked list into its last order; the `[reranking]` table."""
 
+import difflib
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from tastemaker.errors import RecipeError
 from tastemaker.recipe.tables import Table
+from tastemaker.recipe.toml import merged
 
 SoftRule = Literal["popularity", "freshness", "calibration", "diversity", "fairness", "exploration"]
+WEIGHED = ("popularity", "freshness", "calibration", "diversity")
+"""Rules with one strength, which a request may set."""
 
 
 class PopularityRule(Table):
@@ -121,3 +127,47 @@ class RerankingRecipe(Table):
         if len(set(order)) < len(order):
             raise PydanticCustomError("order", "Input should name each rule once")
         return order
+
+    @model_validator(mode="after")
+    def _placements_can_be_read(self) -> Self:
+        for name in self.placements:
+            try:
+                self.at(name)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"])
+                raise PydanticCustomError(
+                    "placement",
+                    "In the placement {name}, {where}: {told}",
+                    {"name": name, "where": where, "told": first["msg"][0].lower() + first["msg"][1:]},
+                ) from None
+        return self
+
+    def at(self, placement: str) -> "RerankingRecipe":
+        """With what differs in a placement; empty for none. Raises RecipeError where there is no such one."""
+        if not placement:
+            return self
+        if placement not in self.placements:
+            close = difflib.get_close_matches(placement, self.placements, n=1)
+            known = ", ".join(self.placements) or "none in this recipe"
+            hint = f"Did you mean {close[0]!r}?" if close else f"There is {known}."
+            raise RecipeError(f"There is no placement {placement!r}. {hint}")
+        own = self.model_dump(exclude_unset=True)
+        there = own.pop("placements")
+        return RerankingRecipe.model_validate(merged(own, there[placement]))
+
+    def weighed(self, weights: Mapping[str, float]) -> "RerankingRecipe":
+        """With other strengths, by rule. Raises RecipeError where a rule has none, or can't have that."""
+        tables = {}
+        for name, strength in weights.items():
+            if name not in WEIGHED:
+                raise RecipeError(f"{name!r} is no rule with a strength. There are {', '.join(WEIGHED)}.")
+            table = getattr(self, name)
+            try:
+                tables[name] = type(table).model_validate(table.model_dump() | {"strength": strength})
+            except ValidationError as error:
+                told = error.errors()[0]["msg"]
+                raise RecipeError(
+                    f"The weight {name} is {strength!r}: {told[0].lower()}{told[1:]}."
+                ) from None
+        return self.model_copy(update=tables) if tables else self

@@ -13,14 +13,24 @@ from tastemaker.errors import RecipeError
 
 def toml_lines(table: Mapping[str, Any], name: str = "") -> Iterator[str]:
     """A table as TOML, a line at a time; `name` is that of a table inside another."""
-    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    if name and (plain or not table):
+    nested = {key: value for key, value in table.items() if isinstance(value, dict) or _is_tables(value)}
+    if name and (len(nested) < len(table) or not table):
         yield f"\n[{name}]"
-    for key, value in plain.items():  # which JSON and TOML spell alike
-        yield f"{_toml_key(key)} = {json.dumps(value, ensure_ascii=False)}"
     for key, value in table.items():
+        if key not in nested:  # which JSON and TOML spell alike
+            yield f"{_toml_key(key)} = {json.dumps(value, ensure_ascii=False)}"
+    for key, value in nested.items():
+        inner = f"{name}.{_toml_key(key)}" if name else _toml_key(key)
         if isinstance(value, dict):
-            yield from toml_lines(value, f"{name}.{_toml_key(key)}" if name else _toml_key(key))
+            yield from toml_lines(value, inner)
+            continue
+        for each in value:
+            first, *rest = toml_lines(each, inner)
+            yield from (f"\n[{first.strip()}]", *rest)
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) and each for each in value)
 
 
 def _toml_key(key: str) -> str:

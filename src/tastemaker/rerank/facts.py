@@ -12,9 +12,10 @@ from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.names import plain_name
 from tastemaker.data.released import released_days
-from tastemaker.data.titles import franchise_key, series_key
+from tastemaker.data.titles import franchise_key
 from tastemaker.errors import RecipeError
 from tastemaker.recipe import Role
+from tastemaker.retrieve.series import Series
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -82,12 +83,13 @@ class Facts:
 
     Args:
         vectors: (N, D) that say what is alike, of any length.
-        series: (N,) a number a series; None to read it off the titles.
+        series: of the catalogue's titles, where they have been read already.
     """
 
-    def __init__(self, bundle: Bundle, vectors: Floats, series: npt.NDArray[np.int64] | None = None) -> None:
-        self._bundle, self._vectors, self._series = bundle, vectors, series
+    def __init__(self, bundle: Bundle, vectors: Floats, series: Series | None = None) -> None:
+        self._bundle, self._vectors = bundle, vectors
         self.catalogue = bundle.catalogue
+        self._series = Series(self.catalogue.titles) if series is None else series
         self._made: dict[str, Groups] = {}
 
     def groups(self, name: str) -> Groups:
@@ -159,8 +161,7 @@ class Facts:
     def _grouped(self, name: str) -> Groups:
         titles = self.catalogue.titles
         if name == "series":
-            keys = map(series_key, titles) if self._series is None else map(str, self._series.tolist())
-            return Groups.of([[key] for key in keys])
+            return Groups.of([[str(number)] for number in self._series.numbers])
         if name == "franchise":
             return Groups.of([[franchise_key(title)] for title in titles])
         if name == "popularity_tier":

@@ -48,7 +48,7 @@ class Asker(NamedTuple):
         if history is None:
             log = bundle.histories if interactions is None else interactions
             user = log.user(str(user_id))
-            log, users = nobody() if user is None else (log, np.array([user], np.int32))
+            log, users = nobody(user_id=str(user_id)) if user is None else (log, np.array([user], np.int32))
             return cls(log, users, f"user {user_id}", f"user {user_id} has no known history")
         rows = bundle.catalogue.rows(map(str, history))
         unknown = [repr(str(id)) for id, row in zip(history, rows, strict=True) if row == PAD]
@@ -57,7 +57,7 @@ class Asker(NamedTuple):
         return cls(*nobody(rows[rows != PAD]), f"a history of {len(history)}", why, notes)
 
 
-def nobody(rows: Rows = _NOTHING) -> tuple[Interactions, Users]:
-    """A person without a name, who touched `rows` (n,), oldest first."""
-    log = Interactions.from_events([""], np.zeros(len(rows), np.int32), rows, is_ordered=True)
+def nobody(rows: Rows = _NOTHING, user_id: str = "") -> tuple[Interactions, Users]:
+    """A person whom no log knows, who touched `rows` (n,), oldest first."""
+    log = Interactions.from_events([user_id], np.zeros(len(rows), np.int32), rows, is_ordered=True)
     return log, np.zeros(1, np.int32)

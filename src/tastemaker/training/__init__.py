@@ -7,6 +7,8 @@ been trained once more, for as many epochs, on all there is.
 import importlib.util
 from pathlib import Path
 
+import numpy as np
+
 from tastemaker.data import Dataset
 from tastemaker.errors import TrainingError
 from tastemaker.features.vectors import require
@@ -18,7 +20,7 @@ from tastemaker.training.catalogue import of_catalogue
 from tastemaker.training.histories import of_histories
 from tastemaker.training.impressions import check_impressions
 from tastemaker.training.index import indexed
-from tastemaker.training.parts import bundle
+from tastemaker.training.parts import Parts, bundle
 from tastemaker.training.settings import note, settled
 from tastemaker.training.warm import Older
 
@@ -43,7 +45,7 @@ def train(
         warm_start: an older model of histories, or its bundle, to go on from: what the recipe leaves open is
             then as it was there, and a small share of the epochs is enough.
     Raises: BundleError when the older bundle is missing or damaged; RecipeError when the recipe asks for
-        another shape than it has, or for vectors whose package is missing; TrainingError when TensorFlow is
+        another shape than it has, for vectors whose package is missing, or for rules that can't be kept; TrainingError when TensorFlow is
         missing, when there is nothing to learn from, or nothing new to the older bundle, when the recipe
         draws from what was passed over and nothing was, when it won't fit into memory, when the loss stops
         being a number, or when the index misses the recall that the recipe asks of it.
@@ -53,6 +55,7 @@ def train(
     if warm_start is not None:
         older = Older.of(warm_start if isinstance(warm_start, Recommender) else Recommender.load(warm_start))
         recipe = older.settled(recipe, data)
+    check_rules(data, recipe)
     check_impressions(data, recipe, report)
     settled_index(recipe.retrieval.index.kind, data.items.size)
     if recipe.preset == "seed-content" or data.interactions is None:
@@ -64,6 +67,16 @@ def train(
         report(Progress("settings", 1, 1, note=note(recipe)))
         parts = of_histories(data, data.interactions, recipe, report, trail, older)
     return Recommender(indexed(bundle(data, recipe, parts), report))
+
+
+def check_rules(data: Dataset, recipe: Recipe) -> None:
+    """Whether the rules of a recipe can be kept with this catalogue, before hours are spent on a model.
+
+    Raises: RecipeError where they contradict one another, or speak of what there isn't; FilterError.
+    """
+    nothing = Parts("none", {"item_vectors": np.zeros((data.items.size, 2), np.float32)}, {}, 1)
+    for placement in ("", *recipe.reranking.placements):
+        Recommender(bundle(data, recipe, nothing)).reranker.chain(placement)
 
 
 def check_ready(recipe: Recipe) -> None:

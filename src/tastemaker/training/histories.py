@@ -19,7 +19,7 @@ from tastemaker.evaluation.judge import mark
 from tastemaker.evaluation.report import Report as ExamReport
 from tastemaker.features.newcomers import Newcomers
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail
-from tastemaker.recipe import Recipe, SourcesRecipe
+from tastemaker.recipe import Recipe, RerankingRecipe, SourcesRecipe
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.settle import settle
 from tastemaker.training.fitted import Fitted
@@ -282,9 +282,9 @@ def _trial(
     # be asked are odd, having had several new events: of Beauty they would stop it after one epoch of three.
     learned = fitted.learn(fitted.epochs, "training", report, trail, None if older else validate)
     alone = fitted.parts(learned)
-    # Beside other sources the network would look worse than it is.
+    # Beside other sources, and behind rules, the network would look worse than it is.
     retrieval = recipe.retrieval.model_copy(update={"sources": SourcesRecipe()})
-    plain = recipe.model_copy(update={"retrieval": retrieval})
+    plain = recipe.model_copy(update={"retrieval": retrieval, "reranking": RerankingRecipe()})
     if older is not None and older.keeps_pairing(log, recipe, len(users)):
         pairing = older.pairing
     else:

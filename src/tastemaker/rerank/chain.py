@@ -1,0 +1,92 @@
+"""The rules of one recipe in their order, and what each of them did.
+
+Takes candidates as they are ranked, gives them as they are shown. Soft rules run in the recipe's order; what
+the business demands is seen to before them, where it removes, and after them, where it places: so it holds
+whatever they did.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.data.catalogue import Rows
+from tastemaker.rerank.draft import Draft, Request, Rule
+from tastemaker.retrieve.candidates import Candidates
+from tastemaker.slate import Move
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Candidates in the order in which they are shown, and how they came to it.
+
+    Attributes:
+        found: best first.
+        reasons: in words, by row, what rules moved an item forward for.
+        notes: what the asker should know.
+        propensities: (n,) chance that each item would have been given its place; None where nothing was
+            left to chance.
+        steps: each rule with the rows (m,) as they stood after it; first the order that it all began with,
+            under no name.
+    """
+
+    found: Candidates
+    reasons: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    propensities: npt.NDArray[np.float64] | None = None
+    steps: tuple[tuple[str, Rows], ...] = ()
+
+    def moves(self) -> list[tuple[Move, ...]]:
+        """Of each item (n,), which rules moved it, and from where to where."""
+        rows = self.found.rows
+        if len(self.steps) < 2:
+            return [()] * len(rows)
+        size = max((int(order.max(initial=-1)) for _, order in self.steps), default=-1) + 1
+        ranks = []
+        for _, order in self.steps:
+            rank = np.zeros(size, np.int64)
+            rank[order] = np.arange(1, len(order) + 1)
+            ranks.append(rank[rows])
+        told: list[list[Move]] = [[] for _ in rows]
+        for (name, _), before, after in zip(self.steps[1:], ranks[:-1], ranks[1:], strict=True):
+            for place in np.flatnonzero(before != after):
+                told[place].append(Move(name, int(before[place]) or None, int(after[place])))
+        return [tuple(own) for own in told]
+
+
+class Chain:
+    """Rules in their order; many threads may ask at once.
+
+    Args:
+        rules: the first that removes, those of the recipe, the last that holds.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+
+    def __call__(self, found: Candidates, request: Request) -> Shown:
+        """The first `request.k` of `found` (n,) as they are shown; behind them there is nothing."""
+        draft = Draft(found.rows, found.scores)
+        steps = [("", draft.rows)]
+        for rule in self._rules:
+            after = rule(draft, request)
+            if after.rows is not draft.rows:
+                steps.append((rule.name, after.rows))
+            draft = after
+        k = request.k
+        chances = None if draft.propensities is None else draft.propensities[:k]
+        return Shown(
+            _placed(found, draft.rows[:k], draft.scores[:k]),
+            draft.reasons,
+            draft.notes,
+            chances,
+            tuple(steps),
+        )
+
+
+def _placed(found: Candidates, rows: Rows, scores: npt.NDArray[np.float32]) -> Candidates:
+    """`found` in the order of `rows` (m,); one that isn't among them was brought by no source."""
+    order = np.argsort(found.rows)
+    at = order[np.minimum(np.searchsorted(found.rows, rows, sorter=order), len(order) - 1)]
+    return Candidates(rows, scores, found.names, found.by[at], found.said[at])

@@ -1,0 +1,157 @@
+"""What one bundle answers with, a part a stage, each made when it is first asked for."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.asked import Asked
+from tastemaker.bundle import Bundle
+from tastemaker.data.catalogue import Move, Rows
+from tastemaker.data.interactions import Interactions
+from tastemaker.errors import TastemakerError
+from tastemaker.rank.wishes import Occasion, Showing, held_of
+from tastemaker.recipe import Recipe, RerankingRecipe
+from tastemaker.rerank.chain import Shown
+from tastemaker.rerank.facts import Facts
+from tastemaker.rerank.reranker import Reranker
+from tastemaker.retrieve.candidates import Candidates
+from tastemaker.retrieve.limits import Limits
+from tastemaker.retrieve.nearest import Nearest
+from tastemaker.retrieve.series import Series
+from tastemaker.retrieve.sources import Sources
+
+if TYPE_CHECKING:
+    from tastemaker.rank.ranker import Ranker
+    from tastemaker.retrieve.find import TitleFinder
+
+Users = npt.NDArray[np.int32]
+
+NO_RULES = RerankingRecipe()
+RULED = ("placement", "weights", "rules")
+"""Wishes that rules are made for."""
+OLDEST = 150
+"""Years that a viewer may have."""
+LENT = ("nearest", "series", "sources", "finder", "limits")
+"""Parts that neither ranker nor rules have a say in."""
+
+
+class Stages:
+    """Retrieval, ranker and rules of one bundle; many threads may ask at once."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.catalogue = bundle.catalogue
+        self.recipe = Recipe.of(bundle.manifest.recipe)
+
+    @cached_property
+    def nearest(self) -> Nearest:
+        """What finds items by the model."""
+        return Nearest(self.bundle)
+
+    @cached_property
+    def series(self) -> Series:
+        return Series(self.catalogue.titles)
+
+    @cached_property
+    def sources(self) -> Sources:
+        return Sources(self.bundle, self.nearest, self.series)
+
+    @cached_property
+    def ranker(self) -> "Ranker | None":
+        """What orders candidates; None where retrieval's order stands."""
+        if self.bundle.ranker is None:
+            return None
+        from tastemaker.rank.ranker import Ranker
+
+        return Ranker(self.bundle, self.nearest, self.series)
+
+    @cached_property
+    def reranker(self) -> Reranker:
+        """What gives lists their last order."""
+        facts = Facts(self.bundle, np.asarray(self.nearest.neighbours.vectors), self.series)
+        return Reranker(self.recipe.reranking, facts, self.limits)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What reads filters and lists of ids."""
+        return Limits(self.catalogue)
+
+    @cached_property
+    def finder(self) -> "TitleFinder":
+        """What finds items by a title that somebody typed."""
+        from tastemaker.retrieve.find import TitleFinder
+
+        return TitleFinder(self.catalogue.titles)
+
+    def asked(self, wishes: Showing) -> Asked:
+        """What a call asks for.
+
+        Raises: FilterError, ObjectiveError, RecipeError; TastemakerError where a wish can't be.
+        """
+        return self._asked(wishes) if wishes else self.usually
+
+    @cached_property
+    def usually(self) -> Asked:
+        """What a call asks for that says nothing."""
+        return self._asked({})
+
+    def _asked(self, wishes: Showing) -> Asked:
+        limit, occasion = self.limits.of(**held_of(wishes)), Occasion.of(wishes, self.ranker)
+        age, chain = wishes.get("age"), None
+        if age is not None and not 0 <= age <= OLDEST:
+            raise TastemakerError(f"age is {age}: give years, or leave it out.")
+        if self.recipe.reranking != NO_RULES or any(wishes.get(name) is not None for name in RULED):
+            chain = self.reranker.chain(
+                wishes.get("placement", ""), wishes.get("weights"), wishes.get("rules")
+            )
+        return Asked(limit, occasion, chain, wishes.get("country", ""), age, wishes.get("impressions"))
+
+    def pool(self, k: int) -> int:
+        """Candidates of which a list of k is chosen."""
+        return min(max(k, self.recipe.retrieval.candidates), self.catalogue.size)
+
+    def in_order(self, log: Interactions, users: Users, most: int, asked: Asked) -> Iterator[Candidates]:
+        """What comes into question for each of `users` (B,) of a log, best first, before any rule.
+
+        Of somebody without a history the ranker knows nothing, and the sources' order stands.
+        """
+        found = self.sources.search(log, users, most, asked.limit.rows)
+        for user, own in zip(users.tolist(), found, strict=True):
+            is_known = self.ranker is not None and len(log.of(user))
+            yield self.ranker.ordered(log, user, own, asked.occasion) if self.ranker and is_known else own
+
+    def lists(self, log: Interactions, users: Users, k: int, asked: Asked) -> Iterator[Shown]:
+        """What each of `users` (B,) of a log is shown: what the sources find, as the ranker orders it and
+        the rules leave it."""
+        most = k if self.ranker is None and asked.chain is None else self.pool(k)
+        for user, found in zip(users.tolist(), self.in_order(log, users, most, asked), strict=True):
+            yield self.shown(found, k, asked, log.of(user), log.user_ids[user])
+
+    def shown(self, found: Candidates, k: int, asked: Asked, history: Rows, user_id: str = "") -> Shown:
+        """The k of `found` that somebody is shown who touched `history` (H,), as the rules leave them."""
+        if asked.chain is None:
+            return Shown(found.first(k))
+        now = asked.occasion.now if asked.occasion.now is not None else self.reranker.facts.now
+        return asked.chain(found, asked.request(k, history, now, user_id, self.recipe.seed))
+
+    def lend(self, other: "Stages", move: Move | None = None) -> None:
+        """Give another what was costly to make and serves it too.
+
+        Args:
+            other: of the same bundle but for its ranker and rules, or of one that became of this one's.
+            move: how, where it did.
+        """
+        made = self.__dict__
+        if move is None:
+            other.__dict__ |= {name: made[name] for name in LENT if name in made}
+            return
+        titles = other.catalogue.titles
+        if "nearest" in made:
+            other.nearest = self.nearest.after(other.bundle, move)
+        if "finder" in made:
+            other.finder = self.finder.after(titles, move)
+        if "series" in made:
+            other.series = self.series.after(titles, move)
