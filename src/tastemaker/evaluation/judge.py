@@ -71,29 +71,39 @@ def judge(
     history: Interactions | None = None,
     k: int | None = None,
 ) -> Report:
-    """How well it foretells `log`, from what it knew.
+    """How well it foretells `log`, from what it knew. Raises DataError where nothing can be asked."""
+    fold, split = question(recommender, log, history)
+    return mark(recommender, fold, split, k=k)
 
-    People whom neither the bundle nor `history` knows can't be asked that way; where that is everybody,
-    their last event is to be found from their earlier ones.
+
+def question(
+    recommender: "Recommender", log: Interactions, history: Interactions | None = None
+) -> tuple[Fold, str]:
+    """What can be asked of `log`, and how that was found, in a sentence.
+
+    People whom neither the bundle nor `history` knows can't be asked what they did next; where that is
+    everybody, their last event is to be found from their earlier ones.
+
+    Raises: DataError where nothing can be asked.
     """
     known = recommender.bundle.histories
     fold = against(known, log, history)
     is_known = np.diff(fold.history.offsets) > 0
     fold = fold._replace(targets=fold.targets.where(is_known[fold.targets.users]))
     if len(asked(fold)):
-        split = "what is known of people: what they did next is to be found from it. Strangers aren't asked."
-        return mark(recommender, fold, split, k=k)
+        return fold, (
+            "what is known of people: what they did next is to be found from it. Strangers aren't asked."
+        )
     familiar = {fold.history.user_ids[int(user)] for user in np.flatnonzero(is_known)}
     if familiar.intersection(log.user_ids):
         raise DataError("There is nothing to foretell: all that this log says of people is known already.")
     fold = hold_out_last(log)
     if not len(asked(fold)):
         raise DataError("Nothing can be asked of this log: nobody in it has two events, or a known history.")
-    split = (
+    return fold, (
         "leave_one_out: nobody in this log is known to the model, so each user's last event is to be "
         "found from the earlier ones. The baselines have learnt from those, the model has not."
     )
-    return mark(recommender, fold, split, k=k)
 
 
 def remembered(recommender: "Recommender") -> Report:

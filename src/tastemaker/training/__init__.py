@@ -45,10 +45,11 @@ def train(
         warm_start: an older model of histories, or its bundle, to go on from: what the recipe leaves open is
             then as it was there, and a small share of the epochs is enough.
     Raises: BundleError when the older bundle is missing or damaged; RecipeError when the recipe asks for
-        another shape than it has, for vectors whose package is missing, or for rules that can't be kept; TrainingError when TensorFlow is
-        missing, when there is nothing to learn from, or nothing new to the older bundle, when the recipe
-        draws from what was passed over and nothing was, when it won't fit into memory, when the loss stops
-        being a number, or when the index misses the recall that the recipe asks of it.
+        another shape than it has, for vectors whose package is missing, or for rules that can't be kept;
+        TrainingError when TensorFlow is missing, when there is nothing to learn from, or nothing new to the
+        older bundle, when the recipe draws from what was passed over and nothing was, when it won't fit into
+        memory, when the loss stops being a number, or when the index misses the recall that the recipe asks
+        of it.
     """
     check_ready(recipe)
     older = None

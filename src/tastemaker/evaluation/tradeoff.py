@@ -1,0 +1,231 @@
+"""What a rule costs and what it brings: the same lists, re-ranked with one rule ever stronger.
+
+Candidates are found and ranked once for everybody; each strength then puts the same ones into its order, so
+that every difference between two points of a curve is the rule's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from rich import box
+from rich.table import Table
+
+from tastemaker.data.catalogue import PAD, Rows
+from tastemaker.data.split import Fold
+from tastemaker.errors import RecipeError
+from tastemaker.evaluation import metrics
+from tastemaker.evaluation.exam import asked as who
+from tastemaker.evaluation.intervals import difference_interval, mean_interval
+from tastemaker.evaluation.report import Mark
+from tastemaker.progress import Progress, Report, silent
+from tastemaker.recipe import RerankingRecipe
+
+if TYPE_CHECKING:
+    from tastemaker.recommend import Recommender
+
+STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+BLOCK = 256
+"""People whose candidates are held at once."""
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One strength of one rule.
+
+    Attributes:
+        strength: 0 is no rule.
+        ndcg: mean over people.
+        loss: what it is less than without the rule, paired over people; above 0 is worse.
+        diversity: mean pairwise 1 − cosine of a list.
+        coverage: share of the catalogue shown to anyone.
+        gini: how unequally the catalogue is shown.
+        novelty: bits.
+        age_days: mean over lists of the median age; None where nothing is known of ages.
+        popularity: mean of `Facts.popularity` over what is shown.
+        shares: of the places, by group, where groups were asked for.
+    """
+
+    strength: float
+    ndcg: Mark
+    loss: Mark
+    diversity: float
+    coverage: float
+    gini: float
+    novelty: float
+    age_days: float | None
+    popularity: float
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """By name of the rule, its points from the weakest to the strongest; every one begins without it."""
+
+    k: int
+    people: int
+    split: str
+    curves: Mapping[str, tuple[Point, ...]]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __rich__(self) -> Table:
+        shown = Table(
+            "rule", "strength", f"NDCG@{self.k}", "less than without", "diversity", "coverage", "Gini",
+            "age, days",
+            box=box.SIMPLE_HEAD,
+            caption=f"{self.people:,} people. {self.split}",
+            caption_justify="left",
+        )  # fmt: skip
+        for name, points in self.curves.items():
+            for point in points:
+                shown.add_row(
+                    name if point is points[0] else "",
+                    f"{point.strength:g}",
+                    f"{point.ndcg.mean:.4f}",
+                    _loss(point),
+                    f"{point.diversity:.3f}",
+                    f"{point.coverage:.3f}",
+                    f"{point.gini:.3f}",
+                    "" if point.age_days is None else f"{point.age_days:,.0f}",
+                )
+        return shown
+
+
+def _loss(point: Point) -> str:
+    mean, low, high = point.loss.mean or 0.0, point.loss.low or 0.0, point.loss.high or 0.0
+    whole = (point.ndcg.mean or 0.0) + mean
+    share = f"{mean / whole:.1%}" if whole else "–"
+    return f"{mean:+.4f} ({low:+.4f} to {high:+.4f}), {share}"
+
+
+def curves_of(
+    recommender: "Recommender",
+    fold: Fold,
+    split: str,
+    rules: Mapping[str, Sequence[tuple[float, Settings]]],
+    *,
+    k: int | None = None,
+    groups: str | None = None,
+    report: Report = silent,
+) -> Curves:
+    """Lists of everybody who can be asked, under each rule at each strength.
+
+    Args:
+        fold: the recommender must not have learnt from more than its train.
+        split: a sentence on how the fold was made.
+        rules: by name, strengths and what the recipe's `[reranking]` says then; the first should change
+            nothing.
+        k: length of the lists; None for the recipe's.
+        groups: a column whose groups' shares of the places are counted.
+    Raises: RecipeError where a rule can't be made.
+    """
+    knobs, size = recommender.recipe.evaluation, recommender.catalogue.size
+    k = min(knobs.k if k is None else k, size)
+    rng = np.random.default_rng(recommender.recipe.seed)
+    users = who(fold, knobs.max_users, rng)
+    asked = recommender.unruled.usually
+    chains = [
+        (name, strength, recommender.with_rules(RerankingRecipe.model_validate(settings)).usually.chain)
+        for name, points in rules.items()
+        for strength, settings in points
+    ]
+    shown = np.full((len(chains), len(users), k), PAD, np.int32)
+    log, facts = fold.history, recommender.reranker.facts
+    for at in range(0, len(users), BLOCK):
+        block = users[at : at + BLOCK]
+        lists = recommender.unruled.in_order(log, block, recommender.pool(k), asked)
+        for place, (user, found) in enumerate(zip(block.tolist(), lists, strict=True), at):
+            request = asked.request(k, log.of(user), facts.now, log.user_ids[user], recommender.recipe.seed)
+            for number, (_, _, chain) in enumerate(chains):
+                rows = (found if chain is None else chain(found, request).found).rows[:k]
+                shown[number, place, : len(rows)] = rows
+        report(Progress("lists", min(at + BLOCK, len(users)), len(users)))
+    judge = _Judge(recommender, fold, users, k, groups)
+    plain = {name: judge.ndcg(shown[n]) for n, (name, strength, _) in enumerate(chains) if strength == 0}
+    found_points: dict[str, list[Point]] = {}
+    for number, (name, strength, _) in enumerate(chains):
+        point = judge.point(strength, shown[number], plain[name])
+        found_points.setdefault(name, []).append(point)
+    return Curves(k, len(users), split, {name: tuple(points) for name, points in found_points.items()})
+
+
+class _Judge:
+    """Marks lists (A, k) of the same people."""
+
+    def __init__(
+        self, recommender: "Recommender", fold: Fold, users: npt.NDArray[np.int32], k: int, groups: str | None
+    ) -> None:
+        self._fold, self._users, self._k = fold, users, k
+        self._vectors = np.asarray(recommender.nearest.neighbours.vectors)
+        self._facts = recommender.reranker.facts
+        self._size = recommender.catalogue.size
+        self._counts = fold.train.counts(self._size)
+        self._resamples = recommender.recipe.evaluation.bootstrap
+        self._seed = recommender.recipe.seed
+        self._groups = None if groups is None else self._facts.groups(groups)
+
+    def ndcg(self, rows: Rows) -> metrics.PerUser:
+        """(A,)"""
+        every = np.full((self._fold.targets.user_count, self._k), PAD, np.int32)
+        every[self._users] = rows
+        return metrics.ndcg(every, self._fold.targets, self._k)[self._users]
+
+    def point(self, strength: float, rows: Rows, plain: metrics.PerUser) -> Point:
+        ndcg = self.ndcg(rows)
+        rng = np.random.default_rng(self._seed)
+        kept = rows[rows != PAD]
+        ages = self._facts.age_days(kept, self._facts.now)
+        return Point(
+            strength,
+            Mark(*mean_interval(ndcg, rng, self._resamples)),
+            Mark(*difference_interval(plain, ndcg, rng, self._resamples)),
+            metrics.diversity(rows, self._vectors),
+            metrics.coverage(rows, self._size),
+            metrics.gini(rows, self._size),
+            metrics.novelty(rows, self._counts),
+            None if np.isnan(ages).all() else float(np.nanmedian(ages)),
+            float(self._facts.popularity[kept].mean()),
+            self._shares(kept),
+        )
+
+    def _shares(self, kept: Rows) -> dict[str, float]:
+        if self._groups is None or not len(kept):
+            return {}
+        numbers, member = self._groups.of_rows(kept)
+        shares = member.mean(0)
+        order = np.argsort(-shares, kind="stable")
+        return {self._groups.names[numbers[place]]: float(shares[place]) for place in order}
+
+
+def usual(recipe: RerankingRecipe, rules: Sequence[str]) -> dict[str, list[tuple[float, Settings]]]:
+    """Of each rule with a strength, ever stronger, the others off; and of diversity both methods.
+
+    Args:
+        recipe: says what a rule goes by beside its strength.
+        rules: `popularity`, `freshness`, `calibration`, `mmr`, `dpp`; `against popularity` goes below 0.
+    Raises: RecipeError for another.
+    """
+    tables: dict[str, tuple[str, float, Settings]] = {
+        "popularity": ("popularity", 1.0, {}),
+        "against popularity": ("popularity", -1.0, {}),
+        "freshness": ("freshness", 1.0, {}),
+        "calibration": ("calibration", 1.0, {}),
+        "mmr": ("diversity", 1.0, {"method": "mmr"}),
+        "dpp": ("diversity", 1.0, {"method": "dpp"}),
+    }
+    found: dict[str, list[tuple[float, Settings]]] = {}
+    for name in rules or tables:
+        if name not in tables:
+            raise RecipeError(f"No curve is drawn of {name!r}. There are {', '.join(tables)}.")
+        table, sign, more = tables[name]
+        own = getattr(recipe, table).model_dump() | dict(more)
+        found[name] = [
+            (sign * strength, {table: own | {"strength": sign * strength}}) for strength in STRENGTHS
+        ]
+    return found
