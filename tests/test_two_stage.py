@@ -476,3 +476,23 @@ def test_its_heads_can_be_wished_for(shown_bundle, tastemaker):
     assert np.mean([int(item[1:]) % 2 == 0 for slate in slates for item in ids(slate)]) > 0.9  # none is odd
     done = tastemaker("recommend", shown_bundle, "--user", "u3", "--objective", "like")
     assert (done.status, done.stderr.count("\n")) == (2, 1)
+
+
+# --- why -------------------------------------------------------------------------------------
+
+
+def test_without_the_item_that_is_named_the_ranker_gives_a_lower_score(opened):
+    log, titles = opened.bundle.histories, opened.catalogue.titles
+    now, checked = moment(WEEKS), 0
+    for user in range(0, PEOPLE, 8):
+        name, own = log.user_ids[user], slice(log.offsets[user], log.offsets[user + 1])
+        for item in opened.recommend(name, k=6, now=now):
+            for reason in item.reasons:
+                named = titles.index(reason.removeprefix("because of "))
+                kept = log.where(~((np.arange(log.size) >= own.start) & (np.arange(log.size) < own.stop)
+                                   & (log.rows == named)))  # fmt: skip
+                others = opened.recommend(name, k=ITEMS, now=now, interactions=kept)
+                scores = {each.item_id: each.score for each in others}
+                assert scores.get(item.item_id, -np.inf) < item.score
+                checked += 1
+    assert checked >= 20

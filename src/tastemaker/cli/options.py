@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -121,11 +121,11 @@ def showing(
     impressions: Path | None,
 ) -> "Showing":
     """What was asked for, as keywords; those that nobody asked for are left out."""
-    asked: dict[str, Any] = dict(held(recommender, filter, only, exclude))
-    asked |= {"now": moment(now), "placement": placement, "weights": strengths(weights or ())}
-    asked |= {"country": country, "age": age}
-    asked["impressions"] = None if impressions is None else shown_for(recommender, impressions)
-    return cast("Showing", {name: value for name, value in asked.items() if value not in (None, "", {}, [])})
+    shown = None if impressions is None else shown_for(recommender, impressions)
+    others: dict[str, object] = {"now": moment(now), "placement": placement, "weights": strengths(weights or ())}
+    others |= {"country": country, "age": age, "impressions": shown}
+    wished = {name: value for name, value in others.items() if value not in (None, "", {})}
+    return cast("Showing", {**held(recommender, filter, only, exclude), **wished})
 
 
 def strengths(texts: Sequence[str]) -> dict[str, float]:

@@ -70,7 +70,8 @@ class AsOf:
             self._usual = strengths.sum() / max(1, log.size)
 
     def _read(self, log: Interactions, items: int, strengths: Floats) -> None:
-        by_time = np.argsort(log.times, kind="stable")
+        # Of one moment the weakest first: in the order of people, newcomers would be in the bits of a sum.
+        by_time = np.lexsort((strengths, log.times))
         rows, times, strengths = log.rows[by_time], log.times[by_time], strengths[by_time]
         self._all_times = times
         # One after the other, oldest first, so that no later event is in the bits of an earlier sum.

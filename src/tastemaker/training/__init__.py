@@ -13,7 +13,7 @@ from tastemaker.data import Dataset
 from tastemaker.errors import TrainingError
 from tastemaker.features.vectors import require
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail, silent
-from tastemaker.recipe import Recipe
+from tastemaker.recipe import Recipe, RerankingRecipe
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.kinds import settled as settled_index
 from tastemaker.training.catalogue import of_catalogue
@@ -75,7 +75,9 @@ def check_rules(data: Dataset, recipe: Recipe) -> None:
 
     Raises: RecipeError where they contradict one another, or speak of what there isn't; FilterError.
     """
-    nothing = Parts("none", {"item_vectors": np.zeros((data.items.size, 2), np.float32)}, {}, 1)
+    if recipe.reranking == RerankingRecipe():
+        return
+    nothing = Parts("content", {"item_vectors": np.zeros((data.items.size, 2), np.float32)}, {}, 1)
     for placement in ("", *recipe.reranking.placements):
         Recommender(bundle(data, recipe, nothing)).reranker.chain(placement)
 
