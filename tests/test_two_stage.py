@@ -491,7 +491,7 @@ def test_without_the_item_that_is_named_the_ranker_gives_a_lower_score(opened):
                 named = titles.index(reason.removeprefix("because of "))
                 kept = log.where(~((np.arange(log.size) >= own.start) & (np.arange(log.size) < own.stop)
                                    & (log.rows == named)))  # fmt: skip
-                others = opened.recommend(name, k=ITEMS, now=now, interactions=kept)
+                others = opened.recommend(name, k=100, now=now, interactions=kept)  # of as many candidates
                 scores = {each.item_id: each.score for each in others}
                 assert scores.get(item.item_id, -np.inf) < item.score
                 checked += 1

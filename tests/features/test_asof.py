@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tastemaker.data.interactions import Interactions
@@ -85,6 +85,8 @@ def test_an_item_with_thousands_of_events_in_one_place_is_searched_to_the_end(da
     agree(told, 52, day)
 
 
+# Another event may number the people otherwise, and so the order of events of one moment.
+@example(past=[(0, 0, 1.0)] * 5 + [(0, 0, 2.5), (0, 0, 1.0)], ahead=([], [(0, 0, 1.0)]), now=1)
 @given(past=weighed, ahead=st.tuples(weighed, weighed), now=st.integers(0, 30))
 def test_what_comes_later_changes_no_bit(past, ahead, now):
     before = [event for event in past if event[1] < now]

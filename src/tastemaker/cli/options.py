@@ -122,7 +122,11 @@ def showing(
 ) -> "Showing":
     """What was asked for, as keywords; those that nobody asked for are left out."""
     shown = None if impressions is None else shown_for(recommender, impressions)
-    others: dict[str, object] = {"now": moment(now), "placement": placement, "weights": strengths(weights or ())}
+    others: dict[str, object] = {
+        "now": moment(now),
+        "placement": placement,
+        "weights": strengths(weights or ()),
+    }
     others |= {"country": country, "age": age, "impressions": shown}
     wished = {name: value for name, value in others.items() if value not in (None, "", {})}
     return cast("Showing", {**held(recommender, filter, only, exclude), **wished})
