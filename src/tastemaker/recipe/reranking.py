@@ -37,6 +37,8 @@ class CalibrationRule(Table):
     """1: the mix alone decides; 0: not at all"""
     of: str = "auto"
     """the column whose mix it is. auto: the first with several values an item, else the first category"""
+    half_life_items: float = Field(0.0, ge=0)
+    """an item of the history counts half as much as one that came so many after it; 0: all count the same"""
 
 
 class DiversityRule(Table):
