@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tastemaker.data.catalogue import PAD
+from tastemaker.data.interactions import Interactions
 from tastemaker.evaluation import metrics
 from tastemaker.hits import best
+from tastemaker.rerank.facts import Groups
 
 # One user; 1, 4 and 9 should be found. The list finds 4 second and 1 fourth.
 LIST = np.array([[7, 4, 3, 1, 8]], np.int32)
@@ -179,3 +181,18 @@ def test_top_k_is_a_sort(seed, items, k, levels):
         left = [row for row in range(items) if row not in seen[query]]
         best = sorted(left, key=lambda row: (-scores[query, row], row))[:k]
         assert rows[query].tolist() == best + [PAD] * (k - len(best))
+
+
+def test_miscalibration_is_the_divergence_of_a_lists_mix_from_the_persons_own():
+    groups = Groups.of([["drama"], ["comedy"], ["drama", "comedy"], []])
+    history = Interactions.from_events(
+        ["a", "b", "c", "d"], np.array([0, 0, 1, 2, 3], np.int32), np.array([0, 1, 0, 3, 0], np.int32), None
+    )
+    rows = np.array([[2, PAD], [1, 3], [0, 1], [PAD, PAD]], np.int32)
+    found = metrics.miscalibration(rows, history, groups)
+    # Half and half, told by one item of both; drama alone, and none in the list; nothing known; no list.
+    assert found[:2] == pytest.approx([0, math.log(100)], abs=1e-12)
+    assert np.isnan(found[2:]).all()
+    # 3/4 of drama: 0.5 log(0.5 / (0.99 · 0.75 + 0.005)) + 0.5 log(0.5 / (0.99 · 0.25 + 0.005))
+    told = metrics.miscalibration(np.array([[0, 2]] * 4, np.int32), history, groups)[0]
+    assert told == pytest.approx(0.5 * math.log(0.5 / 0.7475) + 0.5 * math.log(0.5 / 0.2525))

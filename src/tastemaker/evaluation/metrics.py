@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
+from tastemaker.rerank.calibration import divergence, mix
+from tastemaker.rerank.facts import Groups
 
 PerUser = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -170,6 +172,24 @@ def popularity_lift(rows: Rows, history: Interactions, counts: npt.NDArray[np.in
     both = (lengths > 0) & ~np.isnan(shown)
     watched = _mean(sums[both] / lengths[both])
     return (_mean(shown[both]) - watched) / watched if watched else float("nan")
+
+
+def miscalibration(rows: Rows, history: Interactions, groups: Groups) -> PerUser:
+    """(U,) KL(p ‖ q̃) in nats between the groups of what a person touched and of the list; 0 is the same mix.
+
+    Steck, RecSys 2018, with his 0.01 of p in q̃, so that a list which shares nothing with the person has
+    log 100. NaN for who has no list, or touched nothing that is in a group.
+
+    Args:
+        rows: (U, K).
+        history: of the same U users.
+    """
+    found = np.full(len(rows), np.nan)
+    for user, (shown, touched) in enumerate(zip(rows, history, strict=True)):
+        own = mix(groups, touched)
+        if own.any() and (shown != PAD).any():
+            found[user] = divergence(own, mix(groups, shown[shown != PAD]))
+    return found
 
 
 def _of_asked(values: npt.ArrayLike, targets: Interactions) -> PerUser:

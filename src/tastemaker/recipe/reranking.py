@@ -43,6 +43,8 @@ class CalibrationRule(Table):
     """1: the mix alone decides; 0: not at all"""
     of: str = "auto"
     """the column whose mix it is. auto: the first with several values an item, else the first category"""
+    half_life_items: float = Field(0.0, ge=0)
+    """an item of the history counts half as much as one that came so many after it; 0: all count the same"""
 
 
 class DiversityRule(Table):
@@ -96,6 +98,8 @@ class ExplorationRule(Table):
     """of a list, that thompson may give to new items"""
     new_shows: int = Field(100, ge=1)
     """an item shown less often than this is new"""
+    prior_shows: float = Field(10.0, gt=0)
+    """shows that what is expected of an item weighs as much as, before it was tried"""
 
 
 class RerankingRecipe(Table):

@@ -13,6 +13,9 @@ from tastemaker.data.catalogue import Rows
 Floats = npt.NDArray[np.float32]
 Order = npt.NDArray[np.intp]
 
+REACH = 100
+"""Places from which a later rule may yet bring an item into a list, but for a few."""
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -78,6 +81,12 @@ class Draft:
             said = {**said, **{row: (*said.get(row, ()), text) for row, text in reasons.items()}}
         chances = None if self.propensities is None else self.propensities[order]
         return replace(self, rows=self.rows[order], scores=scores, reasons=said, propensities=chances)
+
+
+def forward(order: Order, k: int) -> Order:
+    """Where those stood (m,) whom an order (n,) brings forward, as far as they may yet come into a list."""
+    reached = order[: max(k, REACH)]
+    return reached[reached > np.arange(len(reached))]
 
 
 _NOTHING = np.zeros(0, np.int32)

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -138,6 +138,13 @@ class Facts:
             now: seconds since 1970.
         """
         return np.maximum(now / DAY_S - self._came_days[rows], 0.0)
+
+    @cached_property
+    def ages_by(self) -> Literal["day", "year", "log"]:
+        """What ages are told by: the catalogue, to the day or to no more than the year, or first touches."""
+        if released_days(self.catalogue) is None:
+            return "log"
+        return "day" if self.catalogue.by_role(Role.DATE) else "year"
 
     @cached_property
     def now(self) -> float:
