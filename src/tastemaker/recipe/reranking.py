@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from tastemaker.recipe.rules import BusinessRule
 from tastemaker.recipe.tables import Table
 
 SoftRule = Literal["popularity", "freshness", "calibration", "diversity", "fairness", "exploration"]
@@ -110,7 +111,7 @@ class RerankingRecipe(Table):
     diversity: DiversityRule = DiversityRule()
     fairness: FairnessRule = FairnessRule()
     exploration: ExplorationRule = ExplorationRule()
-    rules: tuple[dict[str, Any], ...] = ()
+    rules: tuple[BusinessRule, ...] = ()
     """of the business, `[[reranking.rules]]`; they hold at the end whatever the others did"""
     placements: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """what differs in one place of a site, e.g. `[reranking.placements.home.freshness]`"""
