@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,7 @@ class Share(NamedTuple):
 
     first: int
     need: int
-    member: Sequence[bool]
+    member: Sequence[bool] | npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,16 @@ class Task:
         """How many of the first places have no pin."""
         return first - sum(place < first for place in self.pins)
 
-    def at_first(self, cap: Cap) -> Counter[int]:
+    def at_first(self, cap: Cap) -> dict[int, int]:
         """By group, how many of a cap's own are pinned. What pins alone have above it takes nothing more
         from it: the group is full."""
+        if not self.pins:
+            return {}
         counts = Counter(group for item in self.pinned(cap.first) for group in cap.of(item))
-        return Counter({group: min(count, cap.most) for group, count in counts.items()})
+        return {group: min(count, cap.most) for group, count in counts.items()}
 
     def owed(self, share: Share) -> int:
-        return max(0, share.need - sum(share.member[item] for item in self.pinned(share.first)))
+        return max(0, share.need - sum(bool(share.member[item]) for item in self.pinned(share.first)))
 
 
 class Filling(NamedTuple):
@@ -136,10 +138,13 @@ def fill(task: Task) -> Filling:
 
 
 class _Claim:
-    """Places that some shares, no two with an item in common, still have a right to."""
+    """Places that some shares, no two with an item in common, still have a right to.
+
+    shares: as bits. slack: places before `first` that they could do without.
+    """
 
     def __init__(self, task: Task, numbers: Sequence[int], owed: Sequence[int]) -> None:
-        self.numbers = numbers
+        self.shares = sum(1 << number for number in numbers)
         self.first = max(task.shares[number].first for number in numbers)
         self.slack = task.free(self.first) - sum(owed[number] for number in numbers)
 
@@ -165,52 +170,55 @@ def _greedy(task: Task, strict: Sequence[Cap] = ()) -> tuple[list[int], dict[int
     is_placed = bytearray(task.size)
     for place, item in task.pins.items():
         placed[place], is_placed[item] = item, 1
-    used = [dict(task.at_first(cap)) for cap in strict or task.caps]
+    used = [task.at_first(cap) for cap in strict or task.caps]
     owed = [task.owed(share) for share in task.shares]
     claims = _claims(task, owed)
     if any(claim.slack < 0 for claim in claims):
         return None
+    member_of = _bits(task)
+    owing = sum(1 << number for number, places in enumerate(owed) if places)
+    forward = 0  # shares for which somebody was passed over
     promoted: dict[int, int] = {}
-    owing: set[int] = set()
     waiting: list[int] = []
     start, fresh = 0, 0
     for end in task.ends:
         places = [place for place in range(start, end) if placed[place] < 0]
         start = end
-        caps = [
-            (count, cap.most, cap.groups)
-            for count, cap in zip(used, task.caps, strict=True)
-            if cap.first >= end
+        if not places:
+            continue
+        live = [(n, cap.groups, cap.most) for n, cap in enumerate(task.caps) if cap.first >= end]
+        caps: list[tuple[dict[int, int], Any, int, bool]] = [
+            (used[n], groups, most, isinstance(groups[0], tuple)) for n, groups, most in live
         ]
-        live = [claim for claim in claims if claim.first >= end]
+        claimed = [claim for claim in claims if claim.first >= end]
         passed: list[int] = []
         read, at = 0, 0
-        for item in chain(waiting, range(fresh, task.size)) if places else ():
+        for item in chain(waiting, range(fresh, task.size)):
             read += 1
-            if is_placed[item]:
-                continue
-            if _is_full(caps, item):
+            if is_placed[item] or (caps and _is_full(caps, item)):
                 passed.append(item)
                 continue
-            if live:
-                helped = [
-                    number for number, share in enumerate(task.shares) if owed[number] and share.member[item]
-                ]
-                others = [claim for claim in live if not any(number in claim.numbers for number in helped)]
-                tight = [claim for claim in others if claim.slack == 0]
+            if claimed:
+                helped = member_of[item] & owing
+                tight = [claim for claim in claimed if not claim.slack and not claim.shares & helped]
                 if tight:
-                    owing.update(number for claim in tight for number in claim.numbers)
+                    for claim in tight:
+                        forward |= claim.shares
                     passed.append(item)
                     continue
-                for claim in others:
-                    claim.slack -= 1
-                for number in helped:
-                    owed[number] -= 1
-                    if number in owing:
-                        promoted.setdefault(item, number)
-            for count, _, groups in caps:
-                found = groups[item]
-                for group in found if isinstance(found, tuple) else (found,):
+                for claim in claimed:
+                    if not claim.shares & helped:
+                        claim.slack -= 1
+                if helped:
+                    for number in range(len(owed)):
+                        if helped >> number & 1:
+                            owed[number] -= 1
+                            if not owed[number]:
+                                owing ^= 1 << number
+                            if forward >> number & 1:
+                                promoted.setdefault(item, number)
+            for count, groups, _, has_several in caps:
+                for group in groups[item] if has_several else groups[item : item + 1]:
                     count[group] = count.get(group, 0) + 1
             placed[places[at]], is_placed[item] = item, 1
             at += 1
@@ -223,15 +231,25 @@ def _greedy(task: Task, strict: Sequence[Cap] = ()) -> tuple[list[int], dict[int
     return placed, promoted
 
 
-def _is_full(caps: Sequence[tuple[dict[int, int], int, Groups]], item: int) -> bool:
-    for count, most, groups in caps:
-        found = groups[item]
-        if isinstance(found, tuple):
-            if any(count.get(group, 0) >= most for group in found):
-                return True
-        elif found >= 0 and count.get(found, 0) >= most:
+def _is_full(caps: Sequence[tuple[dict[int, int], Any, int, bool]], item: int) -> bool:
+    for count, groups, most, has_several in caps:
+        own = groups[item]
+        if has_several:
+            for group in own:
+                if count.get(group, 0) >= most:
+                    return True
+        elif own >= 0 and count.get(own, 0) >= most:
             return True
     return False
+
+
+def _bits(task: Task) -> list[int]:
+    """Of each item the shares that it is a member of."""
+    bits = np.zeros(task.size if task.shares else 0, np.int64 if len(task.shares) < 63 else object)
+    for number, share in enumerate(task.shares):
+        bits = bits + np.asarray(share.member) * (1 << number)
+    found: list[int] = bits.tolist()
+    return found
 
 
 class _Program:
@@ -250,7 +268,7 @@ class _Program:
         counts = [Counter(group for item in self._waiting for group in cap.of(item)) for cap in task.caps]
         used = [task.at_first(cap) for cap in task.caps]
         full = [
-            {group for group, count in own.items() if count + at_first[group] > cap.most}
+            {group for group, count in own.items() if count + at_first.get(group, 0) > cap.most}
             for cap, own, at_first in zip(task.caps, counts, used, strict=True)
         ]
         kinds: dict[tuple[tuple[frozenset[int], ...], tuple[bool, ...]], int] = {}
@@ -271,7 +289,7 @@ class _Program:
             for group in sorted(own):
                 line = self._within(cap.first, [n for key, n in kinds.items() if group in key[0][number]])
                 line[self._size + number] = -1.0
-                lines.append((line, -np.inf, cap.most - at_first[group]))
+                lines.append((line, -np.inf, cap.most - at_first.get(group, 0)))
         for number, share in enumerate(task.shares):
             line = self._within(share.first, [n for key, n in kinds.items() if key[1][number]])
             line[self._size + len(task.caps) + number] = 1.0

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -80,14 +81,15 @@ class Reading:
             return self.ages[rows] <= (rule.viewer if request.age is None else request.age)
         if isinstance(rule, RepeatRule):
             ages = request.now - request.shown_at
-            shown = request.shown[~(ages > rule.days * DAY_S) & ~(ages < 0)]
-            found, counts = np.unique(shown[self._names(shown)], return_counts=True)
-            return ~np.isin(rows, found[counts >= rule.times])
+            shown = request.shown[~((ages > rule.days * DAY_S) | (ages < 0))]
+            counts = Counter((shown if self.rows is None else shown[self.rows[shown]]).tolist())
+            often = [row for row, times in counts.items() if times >= rule.times]
+            return ~_among(rows, np.array(often, np.int32))
         if isinstance(rule, WatchedRule):
             seen = request.history
             if rule.days is not None and len(request.history_at):
                 seen = seen[~(request.now - request.history_at > rule.days * DAY_S)]
-            return ~np.isin(rows, seen[self._names(seen)])
+            return ~_among(rows, seen if self.rows is None else seen[self.rows[seen]])
         return np.ones(len(rows), np.bool_)
 
     def _names(self, rows: Rows) -> Bools:
@@ -108,23 +110,26 @@ class Membership:
     """Who is in which groups, ready to be looked up for a few hundred rows at once."""
 
     def __init__(self, groups: Groups) -> None:
-        self.names, self._offsets, self._codes = groups.names, groups.offsets, groups.codes
-        counts = np.diff(groups.offsets)
-        self._only = (
-            groups.first(np.arange(len(counts), dtype=np.int32)) if counts.max(initial=0) < 2 else None
-        )
+        self.names = groups.names
+        starts = groups.offsets.tolist()
+        self._sets: list[tuple[int, ...]] | None = None
+        if np.diff(groups.offsets).max(initial=0) < 2:
+            self._codes = groups.first(np.arange(len(starts) - 1, dtype=np.int32))
+            return
+        # Many items have the same few groups: which of these sets each has is quickly looked up.
+        codes = groups.codes.tolist()
+        numbers: dict[tuple[int, ...], int] = {}
+        own = (tuple(codes[start:end]) for start, end in pairwise(starts))
+        self._codes = np.array([numbers.setdefault(each, len(numbers)) for each in own], np.int32)
+        self._sets = list(numbers)
 
     def of(self, rows: Rows) -> list[int] | list[tuple[int, ...]]:
         """Of each row its group, PAD where it has none; or all its groups, where a row may have several."""
-        if self._only is not None:
-            only: list[int] = self._only[rows].tolist()
-            return only
-        starts, ends = self._offsets[rows], self._offsets[rows + 1]
-        counts = ends - starts
-        after = np.cumsum(counts)
-        codes = self._codes[np.repeat(starts - after + counts, counts) + np.arange(after[-1:].sum())].tolist()
-        ends_ = after.tolist()
-        return [tuple(codes[start:end]) for start, end in zip([0, *ends_], ends_, strict=False)]
+        codes: list[int] = self._codes[rows].tolist()
+        if self._sets is None:
+            return codes
+        sets = self._sets
+        return [sets[code] for code in codes]
 
 
 class Reader:
@@ -229,7 +234,11 @@ class Standing:
         ]
         self.apart = apart([rows for *_, rows in self.shares])
         self.lift = self._lifted()
-        self.lifting = [each for each in self.readings if isinstance(each.rule, BoostRule)]
+        self.boosts = [
+            (each.rule.told, each.rows)
+            for each in self.readings
+            if isinstance(each.rule, BoostRule) and each.rows is not None
+        ]
 
     @property
     def places(self) -> bool:
@@ -300,6 +309,14 @@ def counted(groups: Sequence[int] | Sequence[tuple[int, ...]]) -> Counter[int]:
     for own in groups:
         found.update(own if isinstance(own, tuple) else (own,) if own >= 0 else ())
     return found
+
+
+def _among(rows: Rows, few: Rows) -> Bools:
+    """(n,) which of `rows` are among a few (m,), in any order."""
+    if not len(few):
+        return np.zeros(len(rows), np.bool_)
+    few = np.sort(few)
+    return np.asarray(few[np.minimum(few.searchsorted(rows), len(few) - 1)] == rows)
 
 
 def _both(found: Bools | None, more: Bools) -> Bools:

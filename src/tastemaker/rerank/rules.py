@@ -54,6 +54,8 @@ class BusinessRules:
             each for each in readings if not each.rule.placements or placement in each.rule.placements
         ]
         self._made: dict[tuple[int, ...], Standing] = {}
+        self._has_dates = any(each.rule.since or each.rule.until for each in self._here)
+        self._always = Standing([] if self._has_dates else self._here, self._size)
         if any(isinstance(rule, CapRule | PromoteRule) for rule in knobs):
             ready()
 
@@ -93,6 +95,8 @@ class BusinessRules:
         return _Held(rules, draft, request).draft() if rules.places else draft
 
     def _standing(self, now: float) -> Standing:
+        if not self._has_dates:
+            return self._always
         there = [each for each in self._here if each.is_on(now)]
         key = tuple([each.number for each in there])
         # Two threads may both make one; they are alike, and one is kept.
@@ -113,10 +117,11 @@ def _lifted(rules: Standing, lift: Floats, draft: Draft) -> Draft:
     scores = draft.scores + lift * (span if span > 0 else np.float32(1))
     order = np.argsort(-scores, kind="stable")
     came_forward = np.flatnonzero(np.arange(len(order)) < order)
-    reasons = {}
-    for row in draft.rows[order[came_forward]].tolist():
-        if boosts := [each for each in rules.lifting if each.rows is not None and each.rows[row]]:
-            reasons[row] = f"boosted: {boosts[0].rule.told}"
+    forward = draft.rows[order[came_forward]]
+    reasons: dict[int, str] = {}
+    for told, rows in rules.boosts:
+        for row in forward[rows[forward]].tolist():
+            reasons.setdefault(row, f"boosted: {told}")
     return draft.sorted_by(scores, reasons)
 
 
@@ -137,7 +142,7 @@ class _Held:
             for _, rule, members in rules.caps
         )
         shares = tuple(
-            Share(min(rule.first, self._places), self._need(rule), rows[draft.rows].tolist())
+            Share(min(rule.first, self._places), self._need(rule), rows[draft.rows])
             for _, rule, rows in rules.shares
         )
         task = Task(len(draft), self._places, pins, caps, shares, rules.apart)
@@ -205,7 +210,7 @@ class _Held:
                 )
         for (each, _, _), share, less in zip(self._rules.shares, task.shares, filling.short, strict=True):
             if less:
-                there = sum(share.member)
+                there = int(np.sum(share.member))
                 why = (
                     f"only {there} were found"
                     if there < share.need
