@@ -1,11 +1,13 @@
 """Fillings against every filling there is, tried one by one."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import permutations
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tastemaker.rerank import holding
 from tastemaker.rerank.holding import Cap, Share, Task, fill
 
 
@@ -84,3 +86,26 @@ def test_a_filling_is_the_least_disturbed_of_the_least_broken(task):
     broken, items = best(task)
     assert (*found.over, *found.short) == broken
     assert tuple(found.items) == items
+
+
+def test_what_greed_misses_is_found_by_hand_as_well():
+    # Two groups by turns, both among the first 30 of 60 items and the last 10, whom the share is for.
+    groups = [n % 2 for n in range(30)] + [2] * 20 + [n % 2 for n in range(10)]
+    member = [n >= 50 for n in range(60)]
+    found = fill(Task(60, 20, {}, (Cap(12, 6, groups),), (Share(12, 6, member),)))
+    # Three of each group leave room for three of each.
+    assert found.items[:12] == [0, 1, 2, 3, 4, 5, 50, 51, 52, 53, 54, 55]
+    assert (found.over, found.short) == ((0,), (0,))
+    # Four places, four groups, each once: whoever has two groups leaves a place empty, and so would the one
+    # whom the share is for. The cap goes before the share.
+    several = [(0, 1), (2,), (3,), (0,), (1,), (2, 3), (0, 1), (3,)]
+    found = fill(Task(8, 4, {}, (Cap(4, 1, several),), (Share(4, 1, [n == 5 for n in range(8)]),)))
+    assert found.items == [1, 2, 3, 4]
+    assert (found.over, found.short) == ((0,), (1,))
+
+
+def test_where_no_program_may_look_pins_hold_and_what_breaks_is_counted(monkeypatch):
+    monkeypatch.setattr(holding._Program, "_solved", lambda *_: None)  # as if all nodes were used up
+    found = fill(replace(GREEDY_MISSES, pins={1: 0}))
+    assert found.items == [1, 0]
+    assert found.short == (1,)

@@ -18,7 +18,7 @@ tree and no more: of what it hasn't found by then it says that it can't be.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -78,6 +78,12 @@ class Task:
         firsts = [cap.first for cap in self.caps] + [share.first for share in self.shares]
         return sorted({self.places, *firsts})
 
+    @property
+    def spans(self) -> int:
+        """How many of the ends are those of a cap or a share: behind them all is free."""
+        firsts = [cap.first for cap in self.caps] + [share.first for share in self.shares]
+        return len(set(firsts))
+
     def pinned(self, first: int) -> list[int]:
         """The items that are pinned in the first places."""
         return [item for place, item in self.pins.items() if place < first]
@@ -133,8 +139,26 @@ def fill(task: Task) -> Filling:
             share._replace(need=share.need - less) for share, less in zip(shares, short, strict=True)
         ),
     )
-    found = (_greedy(looser, task.caps) if any(over) or any(short) else None) or program.first_of_all()
-    return Filling(found[0], over, short, found[1])
+    found = _greedy(looser, task.caps) if any(over) or any(short) else None
+    found = found or _greedy(looser, task.caps, program.can_follow)
+    # Where a program gave up, pins alone hold; what that breaks is counted as anything else is.
+    items, promoted = found or _greedy(replace(task, caps=(), shares=(), apart=())) or ([], {})
+    return Filling(
+        items,
+        tuple(_over(task, cap, items) for cap in caps),
+        tuple(_short(share, items) for share in shares),
+        promoted,
+    )
+
+
+def _over(task: Task, cap: Cap, items: Sequence[int]) -> int:
+    counts = Counter(group for item in items[: cap.first] for group in cap.of(item))
+    pinned = Counter(group for item in task.pinned(cap.first) for group in cap.of(item))
+    return max([0, *(count - max(cap.most, pinned[group]) for group, count in counts.items())])
+
+
+def _short(share: Share, items: Sequence[int]) -> int:
+    return max(0, share.need - sum(bool(share.member[item]) for item in items[: share.first]))
 
 
 class _Claim:
@@ -157,7 +181,9 @@ def _claims(task: Task, owed: Sequence[int]) -> list[_Claim]:
     return found
 
 
-def _greedy(task: Task, strict: Sequence[Cap] = ()) -> tuple[list[int], dict[int, int]] | None:
+def _greedy(
+    task: Task, strict: Sequence[Cap] = (), asks: Callable[[int, int], bool] | None = None
+) -> tuple[list[int], dict[int, int]] | None:
     """Items in their places and whom a share brought forward; None where a place stays empty.
 
     Whom it passes over can't stand in the place: what it takes is then the first that can, if all ends well.
@@ -165,6 +191,8 @@ def _greedy(task: Task, strict: Sequence[Cap] = ()) -> tuple[list[int], dict[int
 
     Args:
         strict: the caps before they were loosened; empty where they weren't.
+        asks: says of an item whether the rest can follow where it stands next, before which of the ends;
+            not asked where nothing holds any more.
     """
     placed: list[int] = [-1] * task.places
     is_placed = bytearray(task.size)
@@ -181,7 +209,7 @@ def _greedy(task: Task, strict: Sequence[Cap] = ()) -> tuple[list[int], dict[int
     promoted: dict[int, int] = {}
     waiting: list[int] = []
     start, fresh = 0, 0
-    for end in task.ends:
+    for span, end in enumerate(task.ends):
         places = [place for place in range(start, end) if placed[place] < 0]
         start = end
         if not places:
@@ -206,6 +234,10 @@ def _greedy(task: Task, strict: Sequence[Cap] = ()) -> tuple[list[int], dict[int
                         forward |= claim.shares
                     passed.append(item)
                     continue
+            if asks is not None and span < task.spans and not asks(item, span):
+                passed.append(item)
+                continue
+            if claimed:
                 for claim in claimed:
                     if not claim.shares & helped:
                         claim.slack -= 1
@@ -262,7 +294,7 @@ class _Program:
         from scipy import sparse
 
         self._task = task
-        self._ends = task.ends
+        self._ends = task.ends[: task.spans]
         pinned = set(task.pins.values())
         self._waiting = [item for item in range(task.size) if item not in pinned]
         counts = [Counter(group for item in self._waiting for group in cap.of(item)) for cap in task.caps]
@@ -280,6 +312,7 @@ class _Program:
         spans = list(zip([0, *self._ends[:-1]], self._ends, strict=True))
         self._free = [task.free(end) - task.free(start) for start, end in spans]
         self._size = len(kinds) * len(spans)
+        self._refused: set[int] = set()
         lines: list[tuple[dict[int, float], float, float]] = []  # sums of variables, from and to
         for span, free in enumerate(self._free):
             lines.append(({self._at(kind, span): 1.0 for kind in kinds.values()}, free, free))
@@ -307,6 +340,12 @@ class _Program:
         )
         give = len(task.caps) + len(task.shares)
         self._low = np.zeros(self._size + give)
+        # Fillings that take early items first answer most of what is asked later.
+        firsts: dict[int, int] = {}
+        for item, kind_of in self._kind.items():
+            firsts.setdefault(kind_of, item)
+        early = np.repeat([firsts[kind] for kind in range(len(kinds))], len(spans)) / task.size
+        self._early = np.concatenate([early, np.zeros(give)])
         self._high = np.concatenate(
             [np.tile(np.array(self._free, float), len(kinds)), np.full(give, float(task.places))]
         )
@@ -321,7 +360,8 @@ class _Program:
     def loosened(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """By how little caps (C,) and shares (S,) must give way, the first of them before all others."""
         give = range(self._size, len(self._low))
-        found = self._solved(self._low, np.where(np.arange(len(self._low)) < self._size, self._high, 0.0))
+        as_they_are = np.where(np.arange(len(self._low)) < self._size, self._high, 0.0)
+        found = self._solved(self._low, as_they_are, self._early)
         for variable in give:
             if found is None or found[variable] > 0:
                 wish = np.zeros(len(self._low))
@@ -335,51 +375,33 @@ class _Program:
         given = tuple(int(most) for most in self._high[self._size :])
         return given[: len(self._task.caps)], given[len(self._task.caps) :]
 
-    def first_of_all(self) -> tuple[list[int], dict[int, int]]:
-        """The first filling by the alphabet, the program saying of each item whether the rest can follow."""
-        task, found, low = self._task, self._found, self._low
-        placed = [-1] * task.places
-        for place, item in task.pins.items():
-            placed[place] = item
-        taken: set[int] = set()
-        for span, end in enumerate(self._ends):
-            places = iter([place for place in range(end) if placed[place] < 0])
-            left, refused = self._free[span], set[int]()
-            for item in self._waiting:
-                if not left:
-                    break
-                variable = self._at(self._kind[item], span)
-                if item in taken or variable in refused:
-                    continue
-                low[variable] += 1
-                if found is None or found[variable] < low[variable]:
-                    other = self._solved(low, self._high)
-                    if other is None:
-                        low[variable] -= 1
-                        refused.add(variable)
-                        continue
-                    found = other
-                placed[next(places)] = item
-                taken.add(item)
-                left -= 1
-        promoted: dict[int, int] = {}
-        for number, share in enumerate(task.shares):
-            for item in placed[: share.first]:
-                if item >= share.first and share.member[item] and item in taken:
-                    promoted.setdefault(item, number)
-        return placed, promoted
+    def can_follow(self, item: int, span: int) -> bool:
+        """Whether all places can be filled where an item stands next before an end, the number of which is
+        `span`, after all those of which this was said before. What is true of one is true of its kind."""
+        variable = self._at(self._kind[item], span)
+        if variable in self._refused:
+            return False
+        self._low[variable] += 1
+        if self._found is None or self._found[variable] < self._low[variable]:
+            other = self._solved(self._low, self._high, self._early)
+            if other is None:
+                self._low[variable] -= 1
+                self._refused.add(variable)
+                return False
+            self._found = other
+        return True
 
     def _solved(
         self,
         low: npt.NDArray[np.float64],
         high: npt.NDArray[np.float64],
-        wish: npt.NDArray[np.float64] | None = None,
+        wish: npt.NDArray[np.float64],
     ) -> npt.NDArray[np.int64] | None:
         """Whole numbers between `low` and `high` that all lines allow, with the least of `wish`."""
         from scipy.optimize import Bounds, LinearConstraint, milp
 
         done = milp(
-            np.zeros(len(low)) if wish is None else wish,
+            wish,
             integrality=np.ones(len(low), np.int64),
             bounds=Bounds(low, high),
             constraints=LinearConstraint(self._matrix, self._from, self._to),
