@@ -4,7 +4,6 @@ Each table of the file is one class of `tables`; `Recipe.model_json_schema()` gi
 A recipe may name a `base` beside it and write only what differs.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,8 +11,10 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from tastemaker.errors import RecipeError
+from tastemaker.recipe.mistakes import one_line
 from tastemaker.recipe.ranking import RankingRecipe
 from tastemaker.recipe.reranking import RerankingRecipe
+from tastemaker.recipe.rules import BusinessRule, read_rules
 from tastemaker.recipe.tables import (
     Column,
     ColumnChoice,
@@ -36,6 +37,7 @@ from tastemaker.recipe.tables import (
 from tastemaker.recipe.toml import merged, read_toml, setting, toml_lines
 
 __all__ = [
+    "BusinessRule",
     "Column",
     "ColumnChoice",
     "ContentRecipe",
@@ -56,6 +58,7 @@ __all__ = [
     "SplitRecipe",
     "Table",
     "WarmStartRecipe",
+    "read_rules",
 ]
 
 
@@ -84,7 +87,7 @@ class Recipe(Table):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise RecipeError(_one_line(error)) from None
+            raise RecipeError(one_line(error, cls, "A recipe")) from None
 
     @classmethod
     def read(cls, path: Path | None, settings: Iterable[str] = ()) -> "Recipe":
@@ -110,27 +113,3 @@ class Recipe(Table):
         """What it names, as a file that `read` takes; what it leaves open stays open."""
         lines = toml_lines(self.model_dump(mode="json", exclude_unset=True, exclude_none=True))
         return "\n".join(lines).lstrip()
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    *tables, key = [str(part) for part in first["loc"]] or [""]
-    table = ".".join(tables)
-    if first["type"] == "extra_forbidden":
-        known = _keys_of(tables)
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else f" It knows {', '.join(known)}." if known else ""
-        return f"{f'[{table}]' if table else 'A recipe'} has no key '{key}'.{hint}"
-    name = f"{table}.{key}" if table else key
-    came = repr(first["input"])
-    came = came if len(came) <= 200 else came[:199] + "…"
-    told = first["msg"][0].lower() + first["msg"][1:]
-    return f"{name} is {came}: {told}{'' if told.endswith(('.', '?')) else '.'}"
-
-
-def _keys_of(tables: list[str]) -> list[str]:
-    model: Any = Recipe
-    for table in tables:
-        field = getattr(model, "model_fields", {}).get(table)
-        model = field.annotation if field else None
-    return list(getattr(model, "model_fields", {}))

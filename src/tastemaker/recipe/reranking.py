@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tastemaker.errors import RecipeError
+from tastemaker.recipe.rules import BusinessRule
 from tastemaker.recipe.tables import Table
 from tastemaker.recipe.toml import merged
 
@@ -120,7 +121,7 @@ class RerankingRecipe(Table):
     diversity: DiversityRule = DiversityRule()
     fairness: FairnessRule = FairnessRule()
     exploration: ExplorationRule = ExplorationRule()
-    rules: tuple[dict[str, Any], ...] = ()
+    rules: tuple[BusinessRule, ...] = ()
     """of the business, `[[reranking.rules]]`; they hold at the end whatever the others did"""
     placements: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """what differs in one place of a site, e.g. `[reranking.placements.home.freshness]`"""

@@ -72,6 +72,19 @@ class Draft:
         chances = None if self.propensities is None else self.propensities[kept]
         return replace(self, rows=self.rows[kept], scores=self.scores[kept], propensities=chances)
 
+    def bringing(self, rows: Rows) -> "Draft":
+        """With `rows` (m,) that aren't in it behind all others, at the lowest score; they are there for
+        certain.
+        """
+        lowest = self.scores[-1] if len(self) else np.float32(0)
+        chances = self.propensities
+        return replace(
+            self,
+            rows=np.concatenate([self.rows, rows]).astype(np.int32),
+            scores=np.concatenate([self.scores, np.full(len(rows), lowest, np.float32)]),
+            propensities=None if chances is None else np.concatenate([chances, np.ones(len(rows))]),
+        )
+
     def noting(self, *notes: str) -> "Draft":
         return replace(self, notes=(*self.notes, *notes))
 
@@ -100,6 +113,7 @@ class Request:
         k: places of the list; what stands behind them isn't shown.
         history: (H,) int32 what the asker touched, oldest first; the item itself where it is asked what is
             like it.
+        history_at: (H,) when, seconds since 1970, NaN where unknown; empty where nobody knows of any.
         now: seconds since 1970; NaN where nobody can tell.
         user_id: whose list it is; empty for a stranger.
         seed: of whatever is drawn by chance.
@@ -107,6 +121,7 @@ class Request:
         age: of the viewer in years; None where nobody says.
         shown: (S,) int32 rows that this person was shown before.
         shown_at: (S,) when, seconds since 1970.
+        allowed: (N,) which rows the request is held to; None for every one.
     """
 
     k: int
@@ -118,6 +133,8 @@ class Request:
     age: float | None = None
     shown: Rows = field(default_factory=lambda: _NOTHING)
     shown_at: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    history_at: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    allowed: npt.NDArray[np.bool_] | None = None
 
     def rng(self, rule: str) -> np.random.Generator:
         """A source of chance for one rule: the same for the same request, whatever other rules draw."""
