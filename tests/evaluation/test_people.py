@@ -1,3 +1,4 @@
+import itertools
 import json
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from tastemaker.data.split import Fold
 from tastemaker.errors import DataError
 from tastemaker.evaluation.exam import Result
 from tastemaker.evaluation.judge import Marked
-from tastemaker.evaluation.people import by_people
+from tastemaker.evaluation.people import by_people, falling_behind
 from tastemaker.evaluation.report import Report
 from tastemaker.recipe import Column, Role
 from tastemaker.recommend import Recommender
@@ -53,9 +54,10 @@ def test_the_worst_served_is_named_where_intervals_lie_apart(report_of):
     ndcg = [*rng.uniform(0.0, 0.4, 150), *rng.uniform(0.3, 0.7, 150)]
     report = report_of("country", ndcg, country=["KR"] * 150 + ["US"] * 150)
     assert (report.worst, report.is_worst_sure) == ("KR", True)
+    assert report.chance == pytest.approx(1 / 1001)  # of a thousand shuffles none
     (note,) = report.notes()
     assert note.startswith("Worst served: KR, NDCG@10 0.")
-    assert note.endswith("; the 95 % intervals lie apart.")
+    assert note.endswith("one is so far behind 0.1% of the time.")
 
 
 def test_where_intervals_overlap_nobody_is_called_worst_served(report_of):
@@ -68,6 +70,27 @@ def test_where_intervals_overlap_nobody_is_called_worst_served(report_of):
         named += report.is_worst_sure
         assert report.notes()[0].startswith("Worst served" if report.is_worst_sure else "It can't be shown")
     assert named <= 4
+
+
+def test_a_few_who_got_nothing_are_no_proof(report_of):
+    """Where three in four get nothing, a dozen of a kind may: an interval without width says nothing."""
+    ndcg = [0.0] * 12 + [0.0, 0.0, 0.0, 0.8] * 27
+    report = report_of("country", ndcg, country=["KR"] * 12 + list("ABCDEFGHI") * 12)
+    assert report.worst == "KR"
+    low, high = next(
+        (line.marks["ndcg"].low, line.marks["ndcg"].high) for line in report.lines if line.name == "KR"
+    )
+    assert low == high == 0
+    assert not report.is_worst_sure
+
+
+def test_the_chance_of_falling_behind_is_that_of_all_orders_there_are():
+    values, member = np.array([0.0, 0.1, 0.5, 0.6, 0.9]), np.array([[1, 0]] * 2 + [[0, 1]] * 3, bool)
+    found = falling_behind(values, member, 0, np.random.default_rng(3), 4000)
+    # One of the two groups is behind by as much as they differ; of ten ways to choose the pair, how many do?
+    gaps = [abs(np.mean(pair) - (values.sum() - sum(pair)) / 3) for pair in itertools.combinations(values, 2)]
+    slow = np.mean([gap >= gaps[0] - 1e-9 for gap in gaps])
+    assert found == pytest.approx(slow, abs=0.02)
 
 
 def test_activity_is_by_thirds_of_the_length_of_a_history(report_of):

@@ -18,7 +18,7 @@ from tastemaker.recipe.reranking import FairnessRule
 from tastemaker.rerank.draft import Draft, Request
 from tastemaker.rerank.facts import Facts
 from tastemaker.rerank.ledger import Ledger
-from tastemaker.rerank.quotas import Dues, adjusted, dues_of, lots, minimums, owing, that_fit
+from tastemaker.rerank.quotas import DUST, Dues, adjusted, dues_of, lots, minimums, owing, that_fit
 
 Values = npt.NDArray[np.float64]
 
@@ -58,12 +58,11 @@ class Fairness:
         self._knobs = knobs
         self.groups = tuple(knobs.shares)
         shares = list(knobs.shares.values())
-        self._rest = max(0.0, 1 - sum(shares))
-        self._has_rest = knobs.significance == 0 and self._rest > 1e-9
-        if self._has_rest:
-            shares.append(self._rest)
-        self._shares = tuple(shares if knobs.significance else (np.array(shares) / sum(shares)).tolist())
-        self._called = (*self.groups, *(["others"] if self._has_rest else []))
+        rest = 1 - sum(shares)
+        # A test asks nothing of what is in no group; a share that is held from both sides leaves it the rest.
+        self._has_rest = knobs.significance == 0 and rest > DUST
+        self._shares = (*shares, rest) if self._has_rest else tuple(shares)
+        self._called = (*self.groups, "others") if self._has_rest else self.groups
         self._cells, self._members = self._grouped(facts)
         self.ledger: Ledger | None = None
         if knobs.over_time:
@@ -88,7 +87,7 @@ class Fairness:
             is_capped=not self._knobs.significance,
         )
         if self.ledger is not None:
-            given = np.array([[0] * k for _ in dues], np.int64)
+            given = np.zeros((len(dues), k), np.int64)
             for group, places in enumerate(merged.given):
                 given[group, places] = 1
             least = 0.0 if self._knobs.significance else -np.inf
@@ -112,7 +111,7 @@ class Fairness:
         tested, dues = _tested(k, self._shares, level)
         if self.ledger is None:
             return tested, dues
-        least = np.floor(tested + self._made_up(k, tested) + 1e-9).astype(np.int64)
+        least = np.floor(tested + self._made_up(k, tested) + DUST).astype(np.int64)
         return tested, that_fit([dues_of(own) for own in least])
 
     def _made_up(self, k: int, wanted: Values) -> Values:
