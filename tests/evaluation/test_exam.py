@@ -9,6 +9,7 @@ from tastemaker.evaluation.exam import FullRanking, Result, compare, examine, ex
 from tastemaker.features import pairs
 
 ITEMS = 30
+NO_LISTS = np.zeros((0, 10), np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_a_baseline_that_refuses_is_listed_with_its_reason(fold, monkeypatch):
 def result_of(name, marks, users=None):
     marks = np.asarray(marks, float)
     users = np.arange(len(marks), dtype=np.int32) if users is None else users
-    return Result(name, 10, users, 0, {"ndcg": marks, "hit_rate": marks}, {"coverage": 0.5}, 0.1)
+    return Result(name, 10, users, 0, {"ndcg": marks, "hit_rate": marks}, {"coverage": 0.5}, 0.1, NO_LISTS)
 
 
 def test_a_model_is_tested_against_the_best_baseline_on_the_same_users():

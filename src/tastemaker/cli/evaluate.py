@@ -10,6 +10,8 @@ from tastemaker.cli import options
 from tastemaker.errors import BundleError, TastemakerError
 
 if TYPE_CHECKING:
+    from tastemaker.evaluation.exposure import ExposureReport
+    from tastemaker.evaluation.people import PeopleReport
     from tastemaker.evaluation.report import Report
     from tastemaker.evaluation.shown import ShownReport
 
@@ -45,13 +47,34 @@ def evaluate(
             help="Of impressions: draw how far clicks can be believed; other chances go beside it.",
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Of --test: marks by groups of people, by a column of the users file or by activity.",
+        ),
+    ] = None,
+    exposure: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="What lists show of each group of items, e.g. language or popularity_tier; without --test, "
+            "the lists of everybody the bundle knows.",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Show how good the model is: on later events, on lists people were shown, or as measured in training."""
     if test is not None and impressions is not None:
         raise TastemakerError("--test and --impressions are two questions: ask one at a time.")
-    if test is None and impressions is None and (interactions is not None or k is not None):
-        raise TastemakerError("--interactions and -k ask a new question: give --test or --impressions too.")
+    if test is None and impressions is None and interactions is not None:
+        raise TastemakerError("--interactions ask a new question: give --test or --impressions too.")
+    if test is None and impressions is None and exposure is None and k is not None:
+        raise TastemakerError("-k asks a new question: give --test, --impressions or --exposure too.")
+    if impressions is not None and (by is not None or exposure is not None):
+        raise TastemakerError("--by and --exposure are of lists made anew: they don't go with --impressions.")
+    if by is not None and test is None:
+        raise TastemakerError("--by asks how people were served: give --test, what they did later.")
     if impressions is None and (objective or plot is not None):
         raise TastemakerError(
             "--objective and --plot are of lists that people were shown: give --impressions."
@@ -60,14 +83,16 @@ def evaluate(
     options.check_out(plot, "--plot", (".svg",))
 
     from tastemaker.cli.show import console, progress
-    from tastemaker.evaluation.judge import judge, remembered
+    from tastemaker.evaluation.judge import judged, remembered
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
     if impressions is not None and recommender.ranker is None:
         raise BundleError(NO_RANKER)  # before a long file is read
+    rows = None  # of the lists that were looked at, where some were
     history = None if interactions is None else options.log_for(recommender, interactions)
-    report: Report | ShownReport
+    parts: dict[str, PeopleReport | ExposureReport] = {}
+    report: Report | ShownReport | None = None
     if impressions is not None:
         from tastemaker.evaluation.shown import on_shown
 
@@ -79,13 +104,24 @@ def evaluate(
         if plot is not None:
             _draw(report, plot)
     elif test is not None:
-        report = judge(recommender, options.log_for(recommender, test), history=history, k=k)
-    else:
+        exam = judged(recommender, options.log_for(recommender, test), history=history, k=k)
+        report, rows = exam.report, exam.ours.rows
+        if by is not None:
+            from tastemaker.evaluation.people import by_people
+
+            parts["by"] = by_people(recommender, exam, by)
+    elif exposure is None:
         report = remembered(recommender)
+    if exposure is not None:
+        from tastemaker.evaluation.exposure import exposure as exposure_of
+
+        parts["exposure"] = exposure_of(recommender, exposure, rows, k)
     if as_json:
-        typer.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
+        values = {} if report is None else report.as_json()
+        values |= {name: part.as_json() for name, part in parts.items()}
+        typer.echo(json.dumps(values, ensure_ascii=False, indent=1))
     else:
-        console().print(report)
+        console().print(*([] if report is None else [report]), *parts.values(), sep="\n")
 
 
 def _draw(report: "ShownReport", plot: Path) -> None:

@@ -60,6 +60,7 @@ class Result:
         per_user: (A,) marks by metric, aligned with `users`.
         overall: marks of all lists together, by metric.
         seconds: for all answers, fitting not included.
+        rows: (A, k) the lists themselves, PAD where there was nothing more to recommend.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Result:
     per_user: dict[str, metrics.PerUser]
     overall: dict[str, float]
     seconds: float
+    rows: Rows
 
     def mean(self, metric: str) -> float:
         """NaN when nobody was asked."""
@@ -131,6 +133,7 @@ def examine(
         per_user={key: mark(rows, fold.targets, k)[users] for key, mark in metrics.PER_USER.items()},
         overall=_overall(rows, fold, items, vectors),
         seconds=seconds,
+        rows=rows[users],
     )
 
 

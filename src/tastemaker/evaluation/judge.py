@@ -1,7 +1,7 @@
 """A recommender beside the baselines, on one honest fold: the table that every claim rests on."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tastemaker.data.split import Fold, against, hold_out_last
 from tastemaker.data.titles import series_key
 from tastemaker.errors import DataError
 from tastemaker.evaluation.baselines import Baseline, Popularity, Random, Scores, Users, all_baselines
-from tastemaker.evaluation.exam import asked, compare, examine, examine_baselines
+from tastemaker.evaluation.exam import Result, asked, compare, examine, examine_baselines
 from tastemaker.evaluation.report import Report
 
 if TYPE_CHECKING:
@@ -26,6 +26,19 @@ MIN_SERIES = 20
 """Items with another season below which a catalogue can't be examined by its series."""
 
 
+class Marked(NamedTuple):
+    """What an exam came to.
+
+    report: the recommender beside the baselines.
+    ours: the recommender's own marks and lists.
+    fold: what was asked.
+    """
+
+    report: Report
+    ours: Result
+    fold: Fold
+
+
 def mark(
     recommender: "Recommender",
     fold: Fold,
@@ -34,7 +47,19 @@ def mark(
     k: int | None = None,
     baselines: Sequence[Baseline] | None = None,
 ) -> Report:
-    """Ask the recommender and the baselines for everyone's lists, and compare.
+    """Ask the recommender and the baselines for everyone's lists, and compare; see `marked`."""
+    return marked(recommender, fold, split, k=k, baselines=baselines).report
+
+
+def marked(
+    recommender: "Recommender",
+    fold: Fold,
+    split: str,
+    *,
+    k: int | None = None,
+    baselines: Sequence[Baseline] | None = None,
+) -> Marked:
+    """`mark`, with all that it was made of.
 
     Args:
         fold: its train teaches the baselines; the recommender must not have learnt from more.
@@ -59,9 +84,10 @@ def mark(
     ]
     rivals = all_baselines(recipe.seed) if baselines is None else baselines
     others, skipped = examine_baselines(rivals, fold, k, items, users=users, vectors=vectors)
-    return compare(
+    report = compare(
         [*ours, *others], rng, models=list(models), split=split, skipped=skipped, resamples=knobs.bootstrap
     )
+    return Marked(report, ours[0], fold)
 
 
 def judge(
@@ -71,9 +97,20 @@ def judge(
     history: Interactions | None = None,
     k: int | None = None,
 ) -> Report:
-    """How well it foretells `log`, from what it knew. Raises DataError where nothing can be asked."""
+    """How well it foretells `log`, from what it knew; see `judged`."""
+    return judged(recommender, log, history=history, k=k).report
+
+
+def judged(
+    recommender: "Recommender",
+    log: Interactions,
+    *,
+    history: Interactions | None = None,
+    k: int | None = None,
+) -> Marked:
+    """`judge`, with all that it was made of. Raises DataError where nothing can be asked."""
     fold, split = question(recommender, log, history)
-    return mark(recommender, fold, split, k=k)
+    return marked(recommender, fold, split, k=k)
 
 
 def question(
