@@ -1,6 +1,7 @@
 """What one bundle answers with, a part a stage, each made when it is first asked for."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from tastemaker.rank.wishes import Occasion, Showing, held_of
 from tastemaker.recipe import Recipe, RerankingRecipe
 from tastemaker.rerank.chain import Shown
 from tastemaker.rerank.facts import Facts
+from tastemaker.rerank.memory import Memory
 from tastemaker.rerank.reranker import Reranker
 from tastemaker.retrieve.candidates import Candidates
 from tastemaker.retrieve.limits import Limits
@@ -28,13 +30,15 @@ if TYPE_CHECKING:
     from tastemaker.retrieve.find import TitleFinder
 
 Users = npt.NDArray[np.int32]
+Times = npt.NDArray[np.float64]
 
 NO_RULES = RerankingRecipe()
 RULED = ("placement", "weights", "rules")
 """Wishes that rules are made for."""
+NOBODY, NEVER = np.zeros(0, np.int32), np.zeros(0)
 OLDEST = 150
 """Years that a viewer may have."""
-LENT = ("nearest", "series", "sources", "finder", "limits")
+LENT = ("nearest", "series", "sources", "finder", "limits", "memory")
 """Parts that neither ranker nor rules have a say in."""
 
 
@@ -72,7 +76,12 @@ class Stages:
     def reranker(self) -> Reranker:
         """What gives lists their last order."""
         facts = Facts(self.bundle, np.asarray(self.nearest.neighbours.vectors), self.series)
-        return Reranker(self.recipe.reranking, facts, self.limits)
+        return Reranker(self.recipe.reranking, facts, self.memory)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What rules learn from what is shown."""
+        return Memory.of(self.bundle)
 
     @cached_property
     def limits(self) -> Limits:
@@ -107,7 +116,14 @@ class Stages:
             chain = self.reranker.chain(
                 wishes.get("placement", ""), wishes.get("weights"), wishes.get("rules")
             )
-        return Asked(limit, occasion, chain, wishes.get("country", ""), age, wishes.get("impressions"))
+        asked = Asked(limit, occasion, chain, wishes.get("country", ""), age, wishes.get("impressions"))
+        if chain is None:
+            return asked
+        allowed = chain.allowed(asked.request(0, NOBODY, self._now(asked), "", 0))
+        return asked if allowed is None else asked._replace(limit=limit.within(allowed))
+
+    def _now(self, asked: Asked) -> float:
+        return self.reranker.facts.now if asked.occasion.now is None else asked.occasion.now
 
     def pool(self, k: int) -> int:
         """Candidates of which a list of k is chosen."""
@@ -128,14 +144,27 @@ class Stages:
         the rules leave it."""
         most = k if self.ranker is None and asked.chain is None else self.pool(k)
         for user, found in zip(users.tolist(), self.in_order(log, users, most, asked), strict=True):
-            yield self.shown(found, k, asked, log.of(user), log.user_ids[user])
+            times = log.times[log.offsets[user] : log.offsets[user + 1]] if log.is_clock else NEVER
+            yield self.shown(found, k, asked, log.of(user), log.user_ids[user], times)
 
-    def shown(self, found: Candidates, k: int, asked: Asked, history: Rows, user_id: str = "") -> Shown:
-        """The k of `found` that somebody is shown who touched `history` (H,), as the rules leave them."""
+    def shown(
+        self,
+        found: Candidates,
+        k: int,
+        asked: Asked,
+        history: Rows,
+        user_id: str = "",
+        history_at: Times = NEVER,
+    ) -> Shown:
+        """The k of `found` that somebody is shown who touched `history` (H,), as the rules leave them.
+
+        Args:
+            history_at: (H,) when, seconds since 1970; empty where nobody knows.
+        """
         if asked.chain is None:
             return Shown(found.first(k))
-        now = asked.occasion.now if asked.occasion.now is not None else self.reranker.facts.now
-        return asked.chain(found, asked.request(k, history, now, user_id, self.recipe.seed))
+        request = asked.request(k, history, self._now(asked), user_id, self.recipe.seed)
+        return asked.chain(found, replace(request, history_at=history_at, allowed=asked.limit.rows))
 
     def lend(self, other: "Stages", move: Move | None = None) -> None:
         """Give another what was costly to make and serves it too.
@@ -155,3 +184,5 @@ class Stages:
             other.finder = self.finder.after(titles, move)
         if "series" in made:
             other.series = self.series.after(titles, move)
+        if "memory" in made:
+            other.memory = self.memory.after(move, other.catalogue.size)

@@ -152,14 +152,13 @@ class RerankingRecipe(Table):
         """With what differs in a placement; empty for none. Raises RecipeError where there is no such one."""
         if not placement:
             return self
-        if placement not in self.placements:
-            close = difflib.get_close_matches(placement, self.placements, n=1)
-            known = ", ".join(self.placements) or "none in this recipe"
-            hint = f"Did you mean {close[0]!r}?" if close else f"There is {known}."
+        named = dict.fromkeys([*self.placements, *(name for rule in self.rules for name in rule.placements)])
+        if placement not in named:
+            close = difflib.get_close_matches(placement, named, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"There is {', '.join(named) or 'none here'}."
             raise RecipeError(f"There is no placement {placement!r}. {hint}")
-        own = self.model_dump(exclude_unset=True)
-        there = own.pop("placements")
-        return RerankingRecipe.model_validate(merged(own, there[placement]))
+        own = self.model_dump(exclude_unset=True, exclude={"placements"})
+        return RerankingRecipe.model_validate(merged(own, self.placements.get(placement, {})))
 
     def weighed(self, weights: Mapping[str, float]) -> "RerankingRecipe":
         """With other strengths, by rule. Raises RecipeError where a rule has none, or can't have that."""

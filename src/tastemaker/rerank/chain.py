@@ -13,8 +13,13 @@ import numpy.typing as npt
 
 from tastemaker.data.catalogue import Rows
 from tastemaker.rerank.draft import Draft, Request, Rule
+from tastemaker.rerank.rules import BusinessRules
 from tastemaker.retrieve.candidates import Candidates
 from tastemaker.slate import Move
+
+Bools = npt.NDArray[np.bool_]
+PINNED = "pinned"
+"""What a slate calls the source of an item that only a pin brought."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,22 @@ class Chain:
     """Rules in their order; many threads may ask at once.
 
     Args:
-        rules: the first that removes, those of the recipe, the last that holds.
+        rules: in their order.
+        business: those of the business among them, which know what may be shown before it is looked for.
     """
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], business: BusinessRules | None = None) -> None:
         self._rules = tuple(rules)
+        self._business = business
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the one who wrote the rules should know."""
+        return () if self._business is None else self._business.remarks
+
+    def allowed(self, request: Request) -> Bools | None:
+        """(N,) what may be shown to anybody there and then; None for everything."""
+        return None if self._business is None else self._business.allowed(request)
 
     def __call__(self, found: Candidates, request: Request) -> Shown:
         """The first `request.k` of `found` (n,) as they are shown; behind them there is nothing."""
@@ -86,7 +102,15 @@ class Chain:
 
 
 def _placed(found: Candidates, rows: Rows, scores: npt.NDArray[np.float32]) -> Candidates:
-    """`found` in the order of `rows` (m,); one that isn't among them was brought by no source."""
+    """`found` in the order of `rows` (m,); one that isn't among them was brought by a pin."""
     order = np.argsort(found.rows)
-    at = order[np.minimum(np.searchsorted(found.rows, rows, sorter=order), len(order) - 1)]
-    return Candidates(rows, scores, found.names, found.by[at], found.said[at])
+    at = np.searchsorted(found.rows, rows, sorter=order)
+    at = order[np.minimum(at, len(order) - 1)] if len(order) else at
+    is_pin = found.rows[at] != rows if len(order) else np.ones(len(rows), bool)
+    if not is_pin.any():
+        return Candidates(rows, scores, found.names, found.by[at], found.said[at])
+    said = np.full((len(rows), len(found.names) + 1), np.nan, np.float32)
+    by = np.full(len(rows), len(found.names), np.int32)
+    said[~is_pin, :-1], by[~is_pin] = found.said[at[~is_pin]], found.by[at[~is_pin]]
+    said[is_pin, -1] = scores[is_pin]
+    return Candidates(rows, scores, (*found.names, PINNED), by, said)

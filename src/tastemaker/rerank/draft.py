@@ -149,6 +149,7 @@ class Rule(Protocol):
     draft and request give the same order. Nothing is lost but by a rule that is there to remove.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def __call__(self, draft: Draft, request: Request) -> Draft: ...

@@ -245,6 +245,16 @@ class Standing:
         """Whether it says where anything stands."""
         return bool(self.pins or self.unknown or self.caps or self.shares)
 
+    def everywhere(self, request: Request) -> Bools | None:
+        """(N,) what may be shown to anybody of that age in that country; None for everything."""
+        if not self.removing:
+            return None
+        country = request.country.casefold()
+        found = self._base(country if country in self._countries else "", request.age is None)
+        if self._ages is None or request.age is None:
+            return found
+        return _both(found, self._ages <= request.age)
+
     def allowed(self, rows: Rows, request: Request) -> Bools | None:
         """(n,) which of `rows` may be shown; None where all may."""
         if not self.removing:

@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
-from tastemaker.recipe import RerankingRecipe
+from tastemaker.recipe import BusinessRule, RerankingRecipe
+from tastemaker.rerank.calibration import Calibration
 from tastemaker.rerank.chain import Chain
+from tastemaker.rerank.diversity import Diversity
 from tastemaker.rerank.draft import Rule
+from tastemaker.rerank.exploration import Exploration
 from tastemaker.rerank.facts import Facts
-from tastemaker.retrieve.limits import Limits
+from tastemaker.rerank.fairness import Fairness
+from tastemaker.rerank.freshness import Freshness
+from tastemaker.rerank.memory import Memory
+from tastemaker.rerank.popularity import Popularity
+from tastemaker.rerank.rules import BusinessRules
 
 KEPT = 32
 """Chains that are kept, those asked for last: a request may come with any strengths."""
@@ -20,20 +26,18 @@ class Reranker:
     Args:
         recipe: of the bundle.
         facts: of its catalogue.
-        limits: what reads filters.
-    Raises: RecipeError where rules don't go together, or speak of a column that there isn't.
+        memory: what rules learn.
     """
 
-    def __init__(self, recipe: RerankingRecipe, facts: Facts, limits: Limits) -> None:
-        self.recipe, self.facts = recipe, facts
-        self._limits = limits
+    def __init__(self, recipe: RerankingRecipe, facts: Facts, memory: Memory) -> None:
+        self.recipe, self.facts, self.memory = recipe, facts, memory
         self._made = lru_cache(KEPT)(self._make)
 
     def chain(
         self,
         placement: str = "",
         weights: Mapping[str, float] | None = None,
-        rules: Sequence[Any] | None = None,
+        rules: Sequence[BusinessRule] | None = None,
     ) -> Chain | None:
         """The rules for one placement; None where there are none.
 
@@ -41,18 +45,45 @@ class Reranker:
             placement: as the recipe calls it; empty for none.
             weights: strengths instead of the recipe's, by rule.
             rules: of the business, instead of the recipe's.
-        Raises: RecipeError where there is no such placement, or a strength can't be.
+        Raises: RecipeError where there is no such placement, a strength can't be, rules contradict each
+            other, or one speaks of a column that there isn't; FilterError.
         """
-        recipe = self.recipe.at(placement).weighed(weights or {})
+        recipe = self.recipe
         if rules is not None:
             recipe = recipe.model_copy(update={"rules": tuple(rules)})
+        recipe = recipe.at(placement).weighed(weights or {})
         # As text: tables of a recipe hold dicts, which can't be keys.
         return self._made(placement, recipe.model_dump_json())
 
     def _make(self, placement: str, text: str) -> Chain | None:
         recipe = RerankingRecipe.model_validate_json(text)
         rules = [rule for name in recipe.order if (rule := self._rule(name, recipe)) is not None]
-        return Chain(rules) if rules else None
+        if not recipe.rules:
+            return Chain(rules) if rules else None
+        business = BusinessRules(recipe.rules, self.facts, placement)
+        first, last = business.halves
+        return Chain([first, *rules, last], business)
 
     def _rule(self, name: str, recipe: RerankingRecipe) -> Rule | None:
+        facts, tries = self.facts, self.memory.tries
+        match name:
+            case "popularity" if recipe.popularity.strength:
+                return Popularity(recipe.popularity, facts)
+            case "freshness" if recipe.freshness.strength or recipe.freshness.quota:
+                return Freshness(recipe.freshness, facts, tries)
+            case "calibration" if recipe.calibration.strength:
+                return Calibration(recipe.calibration, facts)
+            case "diversity" if recipe.diversity.strength:
+                return Diversity(recipe.diversity, facts)
+            case "fairness" if recipe.fairness.of:
+                return self._fairness(recipe)
+            case "exploration" if recipe.exploration.method != "none":
+                return Exploration(recipe.exploration, tries)
         return None
+
+    def _fairness(self, recipe: RerankingRecipe) -> Fairness:
+        rule = Fairness(recipe.fairness, self.facts)
+        if rule.ledger is None:
+            return rule
+        kept = self.memory.kept(recipe.fairness.model_dump_json(), rule.ledger)
+        return Fairness(recipe.fairness, self.facts, kept)

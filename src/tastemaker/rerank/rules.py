@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tastemaker.hits import Bools
 from tastemaker.recipe.rules import BusinessRule, CapRule, PromoteRule
 from tastemaker.rerank.contradictions import check
 from tastemaker.rerank.draft import Draft, Floats, Request
@@ -63,6 +64,11 @@ class BusinessRules:
     def halves(self) -> tuple[Half, Half]:
         """The first rule of a chain and its last."""
         return Half("admitted", self.admit), Half("held", self.hold)
+
+    def allowed(self, request: Request) -> Bools | None:
+        """(N,) what may be shown to anybody there and then; None for everything. What this one person was
+        shown or has watched is seen to by `admit`."""
+        return self._standing(request.now).everywhere(request)
 
     def admit(self, draft: Draft, request: Request) -> Draft:
         """Without what may not be shown; pinned items that aren't in the draft come in behind all others,

@@ -27,6 +27,12 @@ class Limit:
     rows: Bools | None = None
     notes: tuple[str, ...] = ()
 
+    def within(self, allowed: Bools) -> "Limit":
+        """Held to `allowed` (N,) too, by rules that nobody asked for in this call."""
+        rows = allowed if self.rows is None else self.rows & allowed
+        barred = self.rows is not None and self.rows.any() and not rows.any()
+        return Limit(rows, (*self.notes, "rules let nothing of it pass") if barred else self.notes)
+
     def told(self, found: int) -> tuple[str, ...]:
         """The notes, and one more where nothing of what may come back was `found`."""
         if found or self.rows is None or not self.rows.any():
