@@ -20,6 +20,8 @@ from tastemaker.retrieve.series import Series
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
+VECTORS = "vectors"
+"""What to ask `alike` for by the vectors of the model."""
 DAY_S = 86_400.0
 TIERS = ("head", "middle", "tail")
 TIER_SHARES = (0.5, 0.8)
@@ -111,16 +113,22 @@ class Facts:
         )
 
     def alike(self, name: str, rows: Rows) -> Floats:
-        """(n, D) of length 1, whose dot products say how alike `rows` are: 1 the same, 0 nothing in common.
+        """(n, D) whose dot products say how alike `rows` are: 1 the same, 0 nothing in common.
 
         Args:
-            name: `vectors` for those of the model, else as `groups` takes it. What is in no group, or has a
-                vector of nothing but zeros, is like nothing, itself neither.
+            name: `vectors` for those of the model, each of length 1, else as `groups` takes it. What is in
+                no group, or has a vector of nothing but zeros, is like nothing; of an item that shares no
+                group with another, nothing is kept either.
         """
-        found = self._vectors[rows] if name == "vectors" else self.groups(name).of_rows(rows)[1]
-        found = np.asarray(found, np.float32)
-        lengths = np.sqrt(np.einsum("nd,nd->n", found, found))[:, None]
-        return np.asarray(found / np.where(lengths > 0, lengths, 1), np.float32)
+        if name == VECTORS:
+            found = np.asarray(self._vectors.take(rows, axis=0), np.float32)
+            found *= self._per_length[rows, None]
+            return found
+        member = self.groups(name).of_rows(rows)[1]
+        counts = np.maximum(member.sum(axis=1), 1)
+        # Of hundreds of series most have one item here, which they make like nothing.
+        shared = member[:, member.sum(axis=0) > 1]
+        return np.asarray(shared / np.sqrt(counts)[:, None], np.float32)
 
     def age_days(self, rows: Rows, now: float) -> npt.NDArray[np.float64]:
         """(n,) days since each came out, as far as the catalogue tells; else since it was first touched, 0
@@ -140,6 +148,12 @@ class Facts:
             return float(np.nextafter(log.times.max(), np.inf))
         days = released_days(self.catalogue)
         return np.nan if days is None or np.isnan(days).all() else float(np.nanmax(days) + 1) * DAY_S
+
+    @cached_property
+    def _per_length(self) -> Floats:
+        """(N,) 1 over the length of each vector; 1 where that is 0."""
+        lengths = np.sqrt(np.einsum("nd,nd->n", self._vectors, self._vectors, dtype=np.float32))
+        return np.asarray(1 / np.where(lengths > 0, lengths, 1), np.float32)
 
     @cached_property
     def popularity(self) -> Floats:
