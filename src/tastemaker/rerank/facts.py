@@ -122,7 +122,7 @@ class Facts:
         """
         if name == VECTORS:
             found = np.asarray(self._vectors.take(rows, axis=0), np.float32)
-            found *= self._per_length[rows, None]
+            found *= self._per_length.take(rows)[:, None]
             return found
         member = self.groups(name).of_rows(rows)[1]
         counts = np.maximum(member.sum(axis=1), 1)
