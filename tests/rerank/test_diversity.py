@@ -11,7 +11,7 @@ from tastemaker.rerank.draft import Draft, Request
 from tastemaker.rerank.facts import Facts
 from tastemaker.rerank.mmr import maximal_marginal_relevance
 
-OWN = 0.1  # as docs say of the DPP: the share of an item that no other has
+OWN = 0.3  # as docs say of the DPP: the share of an item that no other has
 
 
 def mmr_worths(relevance, vectors, picked, strength, window):
@@ -172,10 +172,10 @@ def test_a_dpp_of_few_groups_goes_on_when_each_was_there():
 
 
 def test_a_dpp_minds_the_second_copy_less_than_the_first():
-    """A copy leaves 1 − 0.9² = 0.19 of the variance, a second one 1 − 2 · 0.81 / 1.9 ≈ 0.147."""
-    # Units of relevance at strength 0.5: log 0.19 = −1.66, log 0.147 = −1.915.
+    """A copy leaves 1 − 0.7² = 0.51 of the variance, a second one 1 − 2 · 0.49 / 1.7 ≈ 0.4235."""
+    # At strength 0.5 they are worth 1 + log 0.51 = 0.327 and 1 + log 0.4235 = 0.141.
     vectors = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.float32)
-    for last, expected in ((-0.9, [0, 1, 3, 2]), (-0.93, [0, 1, 2, 3])):
+    for last, expected in ((0.15, [0, 1, 3, 2]), (0.13, [0, 1, 2, 3]), (0.35, [0, 3, 1, 2])):
         relevance = np.array([1.0, 1.0, 1.0, last], np.float32)
         assert greedy_dpp(relevance, vectors, 4, 0.5).tolist() == expected
     # MMR: 1 − 1 against last − 0, with the first copy as with the second.
