@@ -166,7 +166,7 @@ def main() -> None:
     calls = ways(known)
     table = Table(title=f"{asked.candidates} → {asked.k}, {asked.dim} numbers an item, µs of one core")
     for heading in ("rule", "median", "quickest tenth", "slowest tenth", "may take", "same"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for name, call in calls.items():
         median, quick, slow = microseconds(call, pages, asked.k, asked.repeats)
         budget, plain = BUDGETS_US.get(name), calls.get(f"{name}, textbook")
