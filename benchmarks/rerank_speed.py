@@ -165,8 +165,8 @@ def main() -> None:
     known, pages = facts(asked.items, asked.dim), drafts(asked.items, asked.candidates)
     calls = ways(known)
     table = Table(title=f"{asked.candidates} → {asked.k}, {asked.dim} numbers an item, µs of one core")
-    for heading in ("rule", "median", "quickest tenth", "slowest tenth", "may take", "same"):
-        table.add_column(heading)
+    for heading in ("rule", "median", "10 %", "90 %", "may take", "same"):
+        table.add_column(heading, no_wrap=True)
     for name, call in calls.items():
         median, quick, slow = microseconds(call, pages, asked.k, asked.repeats)
         budget, plain = BUDGETS_US.get(name), calls.get(f"{name}, textbook")

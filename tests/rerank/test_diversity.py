@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis.strategies import composite, integers, sampled_from
 
+from tastemaker.data.catalogue import Catalogue, Column
 from tastemaker.errors import RecipeError
+from tastemaker.recipe import Role
 from tastemaker.recipe.reranking import DiversityRule
 from tastemaker.rerank.diversity import Diversity
 from tastemaker.rerank.dpp import greedy_dpp
@@ -218,6 +222,20 @@ def test_six_items_by_hand(facts, knobs, k, order, reasons):
     assert draft.rows.tolist() == order
     assert draft.scores.tolist() == six().scores.tolist()
     assert draft.reasons == {row: (text,) for row, text in reasons.items()}
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [("country", "to vary countries"), ("Main_Genre", "to vary main genres"), ("day", "to vary days"),
+     ("言語", "to vary 言語")],
+)  # fmt: skip
+def test_a_reason_names_what_is_varied(by_hand, column, words):
+    was = by_hand.catalogue
+    columns = (*was.columns[:2], Column(name=column, role=Role.CATEGORY))
+    renamed = replace(by_hand, catalogue=Catalogue(was.frame.rename({"genre": column}), columns))
+    facts = Facts(renamed, by_hand.arrays["item_vectors"])
+    draft = Diversity(DiversityRule(strength=0.5, of=column), facts)(six(), Request(k=2))
+    assert draft.reasons == {2: (words,)}
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -62,6 +62,6 @@ def _reason(of: str) -> str:
     if of == VECTORS:
         return "unlike what stands above it"
     word = plain_name(of).replace("_", " ") or of
-    if not word.endswith("s"):
+    if word.isascii() and not word.endswith("s"):
         word = word[:-1] + "ies" if word.endswith("y") and word[-2:-1] not in "aeiou" else word + "s"
     return f"to vary {word}"
