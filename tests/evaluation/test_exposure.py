@@ -1,11 +1,14 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tastemaker.data.catalogue import PAD
-from tastemaker.evaluation.exposure import exposed
+from tastemaker.data.interactions import Interactions
+from tastemaker.evaluation.exposure import exposed, exposure
+from tastemaker.recommend import Recommender
 from tastemaker.rerank.facts import Groups
 
 LANGUAGES = [["Korean"], ["Korean"], ["English"], ["English", "Korean"], [], ["Thai"]]
@@ -29,17 +32,36 @@ def test_shares_by_hand():
 
 
 def test_of_lists_asked_for_by_an_item_its_own_groups_share():
-    # A Korean item asks, then the Thai one, then the one that speaks both.
-    rows = np.array([[1, 2, 3], [0, 2, PAD], [0, 4, 5]], np.int32)
+    # A Korean item asks, then a Thai one, then one that speaks both English and Korean.
+    languages = [*LANGUAGES, ["English", "Korean"], ["Thai"]]
+    rows = np.array([[1, 2, 3], [0, 7, PAD], [0, 4, 6]], np.int32)
     asked = np.array([0, 5, 3], np.int32)
-    lines, own = exposed(rows, Groups.of(LANGUAGES), np.zeros(6, np.int64), asked)
+    lines, own = exposed(rows, Groups.of(languages), np.zeros(8, np.int64), asked)
     found = {line.name: line for line in lines}
-    # Own are 1 and 3 of the first list, none of the second, 0 of the third.
-    assert own == pytest.approx(3 / 8)
-    assert found["Korean"].own == pytest.approx(3 / 6)
-    assert found["English"].own == pytest.approx(0 / 3)
-    assert found["Thai"].own == pytest.approx(0 / 2)
+    # Own are 1 and 3 of the first list, 7 of the second, 0 and 6 of the third.
+    assert own == pytest.approx(5 / 8)
+    assert found["Korean"].own == pytest.approx(4 / 6)
+    assert found["English"].own == pytest.approx(1 / 3)
+    assert found["Thai"].own == pytest.approx(1 / 2)
     assert found["Korean"].events is None  # nobody did anything
+
+
+def test_where_nobody_is_known_each_item_asks_for_what_is_like_it(by_hand):
+    nobody = Interactions.from_events([], np.zeros(0, np.int32), np.zeros(0, np.int32))
+    answers = Recommender(replace(by_hand, histories=nobody))
+    report = exposure(answers, "genre", k=2)
+    genre = dict(zip("abcdef", ["x", "x", "y", "x", None, "y"], strict=True))
+    lists = {id: [item.item_id for item in answers.similar(item_id=id, k=2)] for id in "abcdef"}
+    same = sum(genre[id] is not None and genre[id] == genre[each] for id in lists for each in lists[id])
+    places = sum(map(len, lists.values()))
+    assert (report.lists, report.k) == (6, 2)
+    assert report.own == pytest.approx(same / places)
+    x = next(line for line in report.lines if line.name == "x")
+    assert x.places == pytest.approx(
+        sum(genre[each] == "x" for own in lists.values() for each in own) / places
+    )
+    assert 0 < report.own < 1
+    assert x.events is None
 
 
 @pytest.fixture
