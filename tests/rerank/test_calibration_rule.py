@@ -135,3 +135,14 @@ def test_it_picks_what_the_definition_picks(genres, rows, scores, history, k, st
         for row, score in zip(rows, falling, strict=True)
     }
     assert got.rows.tolist() == slowly(genres, rows, relevance, p, k, strength)
+
+
+def test_what_is_in_no_group_changes_no_mix_however_many_there_are():
+    rng = np.random.default_rng(5)
+    for _ in range(60):
+        genres = [list(rng.choice(list("abc"), rng.integers(1, 3), False)) for _ in range(7)] + [[]] * 5
+        rows, history = rng.permutation(12).tolist(), rng.integers(0, 7, 3).tolist()
+        scores = np.linspace(1, 0, 12)
+        got = asked(facts_of(12, genres=genres), rows, history, scores, k=8, strength=0.6)
+        relevance = dict(zip(rows, scores.astype(np.float32).tolist(), strict=True))
+        assert got.rows.tolist() == slowly(genres, rows, relevance, shares(genres, history), 8, 0.6)

@@ -1,4 +1,5 @@
 import json
+import sys
 import threading
 
 import numpy as np
@@ -66,11 +67,14 @@ def test_no_count_is_lost_where_many_threads_add():
         for _ in range(300):
             tries.add(rows(0, 1, 1), [1, 0, 1])
 
+    between = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
     threads = [threading.Thread(target=add) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    sys.setswitchinterval(between)
     assert tries.of(ALL)[0].tolist() == [2400, 4800, 0, 0]
     assert tries.of(ALL)[1].tolist() == [2400, 2400, 0, 0]
     assert tries.total == (7200, 4800)

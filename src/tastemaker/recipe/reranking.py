@@ -99,7 +99,7 @@ class ExplorationRule(Table):
     """of a list, that thompson may give to new items"""
     new_shows: int = Field(100, ge=1)
     """an item shown less often than this is new"""
-    prior_shows: float = Field(10.0, gt=0)
+    prior_shows: float = Field(20.0, gt=0)
     """shows that what is expected of an item weighs as much as, before it was tried"""
 
 
