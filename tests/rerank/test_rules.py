@@ -528,7 +528,7 @@ def _mix(size: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(size)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     st.lists(any_rule, max_size=5),
     st.lists(st.integers(0, 11), unique=True, max_size=12),

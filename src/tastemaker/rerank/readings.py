@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -315,10 +315,8 @@ def apart(members: Sequence[Bools]) -> tuple[tuple[int, ...], ...]:
 
 def counted(groups: Sequence[int] | Sequence[tuple[int, ...]]) -> Counter[int]:
     """How often each group is met."""
-    found: Counter[int] = Counter()
-    for own in groups:
-        found.update(own if isinstance(own, tuple) else (own,) if own >= 0 else ())
-    return found
+    sets = (own if isinstance(own, tuple) else (own,) for own in groups if own != PAD)
+    return Counter(chain.from_iterable(sets))
 
 
 def _among(rows: Rows, few: Rows) -> Bools:
