@@ -47,6 +47,8 @@ ARRAYS = (
     "index/centroids",
     "index/lists",
     "ranker/rotation",
+    "tries/shows",
+    "tries/clicks",
 )
 
 
@@ -64,7 +66,8 @@ class Bundle:
             column); `neighbour_vectors` (N, Dn; absent: `item_vectors`) are compared for similar items,
             from the item's own `neighbour_queries` (N, Dn) where the two differ; `popularity` (N,)
             higher is more; `index/…` what an index keeps to be opened soon; `ranker/rotation` turns vectors
-            into those that the ranker has learnt from.
+            into those that the ranker has learnt from; `tries/…` (N,) how often each item was shown and
+            clicked, where impressions told.
         towers: LiteRT models, `query_tower`, `item_tower` and `ranker`.
         originals: Keras files by name.
         learning: what the optimisers remembered at the end of training, `.npy` files by name.

@@ -35,7 +35,8 @@ EMBEDDED = 256
 """Items that the item tower sees at once."""
 TABLES = ("item_vectors", "item_inputs", "neighbour_vectors")
 """Arrays of a bundle that are foretold."""
-ROWS = (*TABLES, "neighbour_queries", "popularity", LISTS)
+TRIES = ("tries/shows", "tries/clicks")
+ROWS = (*TABLES, "neighbour_queries", "popularity", LISTS, *TRIES)
 """Those with a row an item."""
 
 
@@ -163,7 +164,13 @@ class Upkeep:
         made = replace(
             bundle, manifest=_noted(bundle.manifest, change, told.frame.write_ndjson()), catalogue=catalogue
         )
-        made = replace(made, arrays={**made.arrays, "popularity": _popularity(made, rows)})
+        nobody = np.zeros(0, np.int32)  # what is new was never tried, and what has changed stays as tried
+        tried = {
+            name: _having(made.arrays[name], nobody, made.arrays[name][:0], catalogue.size)
+            for name in TRIES
+            if name in made.arrays
+        }
+        made = replace(made, arrays={**made.arrays, "popularity": _popularity(made, rows), **tried})
         few = told.only(np.flatnonzero(placed).astype(np.int32))
         place = self._embedded if bundle.manifest.kind == "content" else self._foretold
         return Changed(place(made, few, rows[placed]), move, change)

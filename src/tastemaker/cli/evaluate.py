@@ -62,6 +62,9 @@ def evaluate(
             "the lists of everybody the bundle knows.",
         ),
     ] = None,
+    placement: options.Placement = "",
+    weight: options.Weights = None,
+    rules: options.Rules = None,
     as_json: options.Json = False,
 ) -> None:
     """Show how good the model is: on later events, on lists people were shown, or as measured in training."""
@@ -80,13 +83,18 @@ def evaluate(
             "--objective and --plot are of lists that people were shown: give --impressions."
         )
 
+    if test is None and exposure is None and (placement or weight or rules is not None):
+        raise TastemakerError(
+            "--placement, --weight and --rules make lists anew: give --test or --exposure to look at them."
+        )
+
     options.check_out(plot, "--plot", (".svg",))
 
     from tastemaker.cli.show import console, progress
     from tastemaker.evaluation.judge import judged, remembered
     from tastemaker.recommend import Recommender
 
-    recommender = Recommender.load(bundle)
+    recommender = options.ruled(Recommender.load(bundle), placement, weight, rules)
     if impressions is not None and recommender.ranker is None:
         raise BundleError(NO_RANKER)  # before a long file is read
     rows = None  # of the lists that were looked at, where some were

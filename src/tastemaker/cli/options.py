@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tastemaker.data.interactions import Interactions as InteractionLog
     from tastemaker.data.report import FileReport
     from tastemaker.rank.wishes import Showing
+    from tastemaker.recipe import BusinessRule
     from tastemaker.recommend import Recommender
     from tastemaker.retrieve.limits import Held
 
@@ -62,6 +63,12 @@ Weights = Annotated[
     list[str] | None,
     typer.Option(
         "--weight", metavar="RULE=STRENGTH", help="How strong a rule is, e.g. diversity=0.3. May be repeated."
+    ),
+]
+Rules = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules", metavar="FILE", help="Rules of the business instead of the recipe's: .toml or .json."
     ),
 ]
 Country = Annotated[str, typer.Option(help="Where it is shown, for rules that ask.")]
@@ -116,6 +123,7 @@ def showing(
     now: str | None,
     placement: str,
     weights: Sequence[str] | None,
+    rules: Path | None,
     country: str,
     age: float | None,
     impressions: Path | None,
@@ -128,8 +136,32 @@ def showing(
         "weights": strengths(weights or ()),
     }
     others |= {"country": country, "age": age, "impressions": shown}
+    others["rules"] = None if rules is None else rules_of(recommender, rules, placement)
     wished = {name: value for name, value in others.items() if value not in (None, "", {})}
     return cast("Showing", {**held(recommender, filter, only, exclude), **wished})
+
+
+def rules_of(recommender: "Recommender", path: Path, placement: str = "") -> "Sequence[BusinessRule]":
+    """The rules in a file; what the one who wrote them should know is told on stderr."""
+    from tastemaker.recipe import read_rules
+
+    rules = read_rules(path)
+    chain = recommender.reranker.chain(placement, None, rules)
+    for remark in () if chain is None else chain.remarks:
+        typer.echo(remark, err=True)
+    return rules
+
+
+def ruled(
+    recommender: "Recommender", placement: str, weights: Sequence[str] | None, rules: Path | None
+) -> "Recommender":
+    """The same with the rules of a placement, or with others, in all that it answers."""
+    if not (placement or weights or rules is not None):
+        return recommender
+    recipe = recommender.recipe.reranking
+    if rules is not None:
+        recipe = recipe.model_copy(update={"rules": tuple(rules_of(recommender, rules, placement))})
+    return recommender.with_rules(recipe.at(placement).weighed(strengths(weights or ())))
 
 
 def strengths(texts: Sequence[str]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from tastemaker.retrieve.limits import Held
 if TYPE_CHECKING:
     from tastemaker.data.impressions import Impressions
     from tastemaker.rank.ranker import Ranker
+    from tastemaker.recipe import BusinessRule
 
 
 class Showing(Held, total=False):
@@ -32,7 +33,7 @@ class Showing(Held, total=False):
     now: float | datetime | None
     placement: str
     weights: Mapping[str, float]
-    rules: Sequence[Any] | None
+    rules: "Sequence[BusinessRule] | None"
     country: str
     age: float | None
     impressions: "Impressions | None"

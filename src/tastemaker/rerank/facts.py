@@ -182,7 +182,8 @@ class Facts:
     def _grouped(self, name: str) -> Groups:
         titles = self.catalogue.titles
         if name == "series":
-            return Groups.of([[str(number)] for number in self._series.numbers])
+            names = self._series.names
+            return Groups.of([[names[number]] for number in self._series.numbers])
         if name == "franchise":
             return Groups.of([[franchise_key(title)] for title in titles])
         if name == "popularity_tier":

@@ -30,6 +30,11 @@ class Series:
         """(N,) a number a series, shared by its seasons."""
         return self._numbered[1]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each number is called: the title without its season, in plain letters."""
+        return tuple(self._numbered[0])
+
     @cached_property
     def _numbered(self) -> tuple[dict[str, int], npt.NDArray[np.int64]]:
         """Numbers by key, and of each item."""

@@ -19,6 +19,7 @@ from tastemaker.features.pairs import Pairs
 from tastemaker.features.tfidf import Tfidf
 from tastemaker.manifest import Manifest
 from tastemaker.recipe import Recipe
+from tastemaker.rerank.tries import Tries
 
 Floats = npt.NDArray[np.float32]
 
@@ -78,7 +79,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         catalogue=data.items,
         users=data.users,
         histories=log,
-        arrays=parts.arrays | {"popularity": _popularity(data, log)},
+        arrays=parts.arrays | {"popularity": _popularity(data, log)} | _tries(data),
         towers=parts.towers,
         originals=parts.originals,
         learning=parts.learning,
@@ -102,6 +103,13 @@ def _popularity(data: Dataset, log: Interactions) -> npt.NDArray[np.float64]:
         return log.counts(data.items.size).astype(np.float64)
     own = data.items.popularity
     return np.zeros(data.items.size) if own is None else own
+
+
+def _tries(data: Dataset) -> dict[str, npt.NDArray[np.float64]]:
+    if data.impressions is None:
+        return {}
+    tries = Tries.of_impressions(data.impressions, data.items.size)
+    return {f"tries/{name}": counts for name, counts in tries.arrays().items()}
 
 
 def _headline(evaluation: ExamReport | None) -> dict[str, float]:
