@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--pessimism", type=float, default=0.5)
     parser.add_argument("--novelty", type=float, default=1.0)
     parser.add_argument("--eta", type=float, default=1.0)
-    parser.add_argument("--looks", type=float, default=1000)
+    parser.add_argument("--looks", type=float, default=3000)
     parser.add_argument("--chi", type=int, default=0, help="requests of the chi-square test; 0: none")
     parser.add_argument("--dry", action="store_true", help="nothing is written down")
     asked = parser.parse_args()
