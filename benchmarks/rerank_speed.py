@@ -12,6 +12,7 @@ the slowest tenth of them.
 import argparse
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,16 +25,53 @@ from tastemaker.data.catalogue import Catalogue, Column
 from tastemaker.data.interactions import Interactions
 from tastemaker.manifest import Manifest
 from tastemaker.recipe import Recipe, Role
-from tastemaker.recipe.reranking import DiversityRule
+from tastemaker.recipe.reranking import (
+    CalibrationRule,
+    DiversityRule,
+    ExplorationRule,
+    FairnessRule,
+    FreshnessRule,
+    PopularityRule,
+    RerankingRecipe,
+)
+from tastemaker.rerank.calibration import Calibration
 from tastemaker.rerank.diversity import Diversity
 from tastemaker.rerank.dpp import OWN
 from tastemaker.rerank.draft import Draft, Floats, Order, Request
+from tastemaker.rerank.exploration import Exploration
 from tastemaker.rerank.facts import Facts
+from tastemaker.rerank.fairness import Fairness
+from tastemaker.rerank.freshness import Freshness
+from tastemaker.rerank.memory import Memory
+from tastemaker.rerank.popularity import Popularity
+from tastemaker.rerank.reranker import Reranker
+from tastemaker.rerank.tries import Tries
+from tastemaker.retrieve.candidates import Candidates
 
 Call = Callable[[Draft, Request], Draft]
 
 STRENGTH = 0.3
-BUDGETS_US = {"mmr": 300, "dpp": 500, "dpp, window of 10": 1500}
+LANGUAGES = {"English": 0.6, "Korean": 0.2, "Spanish": 0.1, "Hindi": 0.1}
+NOW_DAYS = 19_000
+HOME = {
+    "freshness": {"strength": 0.1},
+    "diversity": {"strength": STRENGTH},
+    "fairness": {
+        "of": "language",
+        "shares": {"Korean": 0.2, "Spanish": 0.1, "Hindi": 0.1},
+        "significance": 0.0,
+    },
+    "rules": [{"do": "cap", "column": "franchise", "most": 2, "first": 10}],
+}
+"""A home page as docs/reranking.md has it."""
+EVERY = HOME | {"popularity": {"strength": -0.1}, "calibration": {"strength": 0.1}}
+BUDGETS_US = {
+    "mmr": 300,
+    "dpp": 500,
+    "dpp, window of 10": 1500,
+    "chain: a home page": 1000,
+    "chain: every rule": 1000,
+}
 """What each may take."""
 
 
@@ -43,8 +81,12 @@ def facts(items: int, dim: int) -> Facts:
     vectors = (rng.standard_normal((items, dim)) + 0.5 * rng.standard_normal(dim)).astype(np.float32)
     genres = [[f"genre {g}" for g in rng.integers(0, 20, count)] for count in rng.integers(1, 4, items)]
     names = [f"item {row}" for row in range(items)]
-    frame = pl.DataFrame({"id": names, "title": names, "genres": genres})
-    roles = (Role.ID, Role.TITLE, Role.CATEGORIES)
+    languages = rng.choice(list(LANGUAGES), items, p=list(LANGUAGES.values()))
+    released = pl.Series(rng.integers(10_000, NOW_DAYS, items)).cast(pl.Int32).cast(pl.Date)
+    frame = pl.DataFrame(
+        {"id": names, "title": names, "genres": genres, "language": languages, "released": released}
+    )
+    roles = (Role.ID, Role.TITLE, Role.CATEGORIES, Role.CATEGORY, Role.DATE)
     columns = tuple(Column(name=n, role=r) for n, r in zip(frame.columns, roles, strict=True))
     manifest = Manifest(
         kind="content",
@@ -123,6 +165,7 @@ def ways(known: Facts) -> dict[str, Call]:
     def diversity(**knobs: object) -> Diversity:
         return Diversity(DiversityRule.model_validate({"strength": STRENGTH, **knobs}), known)
 
+    nothing = Tries.empty(known.catalogue.size)
     return {
         "mmr": diversity(),
         "mmr, window of 10": diversity(window=10),
@@ -132,13 +175,35 @@ def ways(known: Facts) -> dict[str, Call]:
         "dpp by genres": diversity(method="dpp", of="genres"),
         "dpp, textbook": textbook(textbook_dpp, known),
         "dpp, window of 10": diversity(method="dpp", window=10),
-        # The whole default chain goes here, and what it may take into BUDGETS_US.
+        "popularity": Popularity(PopularityRule(strength=0.1), known),
+        "freshness": Freshness(FreshnessRule(strength=0.1), known, nothing),
+        "calibration": Calibration(CalibrationRule(strength=0.1), known),
+        "fairness": Fairness(FairnessRule.model_validate(HOME["fairness"]), known),
+        "epsilon": Exploration(ExplorationRule(method="epsilon"), nothing),
+        "chain: a home page": whole(HOME, known),
+        "chain: every rule": whole(EVERY, known),
     }
+
+
+def whole(settings: dict[str, Any], known: Facts) -> Call:
+    """All rules of a recipe, from candidates to what is shown."""
+    chain = Reranker(
+        RerankingRecipe.model_validate(settings), known, Memory(Tries.empty(known.catalogue.size))
+    ).chain()
+    assert chain is not None
+
+    def ask(draft: Draft, request: Request) -> Draft:
+        said = draft.scores[:, None]
+        found = Candidates(draft.rows, draft.scores, ("nearest",), np.zeros(len(draft), np.int32), said)
+        shown = chain(found, request).found
+        return Draft(shown.rows, shown.scores)
+
+    return ask
 
 
 def microseconds(call: Call, asked: list[Draft], k: int, repeats: int) -> tuple[float, float, float]:
     """Median, quickest and slowest tenth."""
-    request, taken = Request(k=k), []
+    request, taken = Request(k, np.arange(30, dtype=np.int32), NOW_DAYS * 86_400.0), []
     for number in range(repeats + 20):
         draft = asked[number % len(asked)]
         started = time.process_time_ns()
