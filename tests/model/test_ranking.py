@@ -151,6 +151,21 @@ def test_seconds_come_out_as_seconds_whatever_the_place():
     assert expected == pytest.approx([60, 270], rel=0.15)
 
 
+def test_both_heads_of_time_begin_at_a_line_of_what_was_watched():
+    """Of people who watch a thousand times as long as others, each e times as long as the step before it."""
+    rng = np.random.default_rng(2)
+    lessons = some_lessons(400)
+    step = np.tile(np.arange(6), 400)
+    numbers = np.stack([step, rng.normal(size=2400), rng.normal(size=2400)], 1).astype(np.float32)
+    seconds = np.exp(step + rng.uniform(0, 7, 400)[lessons.lists]) * lessons.labels["click"]
+    labels = {"click": lessons.labels["click"], "watch_time": seconds.astype(np.float32)}
+    lessons = replace(lessons, numbers=numbers, labels=labels)
+    ranker = fit_ranker(lessons, None, SMALL, 3, kind="shown", epochs=0)
+    click, watched, dwell = (np.polyfit(step, column, 1)[0] for column in ranker.raw(lessons).T)
+    assert ranker.heads == ("click", "watch_time", "dwell")
+    assert [click, watched, dwell] == pytest.approx([0, 1, 1], abs=0.1)
+
+
 def test_one_place_alone_has_nothing_to_be_compared_with():
     lessons = some_lessons()
     ranker = fitted(lessons=replace(lessons, positions=lessons.positions * 0 + 1), epochs=1)

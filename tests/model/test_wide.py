@@ -1,4 +1,6 @@
-"""Choices among the places of a list, against a regression that others wrote and against a slow loop."""
+"""Choices among the places of a list, against a regression that others wrote and against a slow loop;
+seconds, against the whole matrix of what places share.
+"""
 
 import math
 
@@ -7,7 +9,7 @@ import pytest
 from scipy.special import expit
 
 from tastemaker.features.lessons import Lessons
-from tastemaker.model.wide import PRIOR, best_slopes
+from tastemaker.model.wide import PRIOR, best_slopes, dwell_slopes
 
 
 def lessons(lists: list[int], clicks: list[int], stands_for: list[float] | None = None) -> Lessons:
@@ -88,3 +90,45 @@ def test_a_place_that_stands_for_many_is_as_good_as_many():
     # Two lists leave the free slope without an end, so that one is held by a column of nothing.
     numbers = np.concatenate([np.zeros((4, 1), np.float32), numbers], 1)
     assert best_slopes(short, numbers, 0) == pytest.approx(best_slopes(long, numbers[spelled], 0), abs=1e-4)
+
+
+def test_seconds_of_one_list_share_an_intercept():
+    rng = np.random.default_rng(6)
+    lists = np.sort(rng.integers(0, 40, 150)).astype(np.int32)
+    numbers = rng.normal(size=(150, 2)).astype(np.float32)
+    seconds = (2 * rng.normal(size=40)[lists] + numbers @ [0.5, -0.2] + rng.normal(size=150)).astype(
+        np.float32
+    )
+    seconds[rng.random(150) < 0.2] = np.nan
+    known = np.flatnonzero(~np.isnan(seconds))
+    y, own = seconds[known].astype(float), lists[known]
+    groups = [y[own == one] for one in np.unique(own)]
+    within = sum(((group - group.mean()) ** 2).sum() for group in groups) / (len(y) - len(groups))
+    spread = np.var([group.mean() for group in groups], ddof=1)
+    between = spread - within * np.mean([1 / len(group) for group in groups])
+    # Generalised least squares by the book, each squared slope pulled by PRIOR.
+    together = within * np.eye(len(y)) + between * (own[:, None] == own[None, :])
+    x = np.column_stack([numbers[known], np.ones(len(y))])
+    bend = x.T @ np.linalg.solve(together, x) + PRIOR * np.diag([1, 1, 0])
+    expected = np.linalg.solve(bend, x.T @ np.linalg.solve(together, y))
+    assert dwell_slopes(seconds, numbers, lists) == pytest.approx(expected[:2], abs=1e-4)
+
+
+def test_what_one_person_made_of_several_counts_and_not_who_they_are():
+    """Everybody watches longer what has more of it; who is given more of it watches less of all."""
+    people, more = np.repeat(np.arange(300, dtype=np.int32), 4), np.tile([0.0, 1, 2, 3], 300)
+    numbers = (more + people / 30)[:, None].astype(np.float32)
+    seconds = (more - people / 3).astype(np.float32)
+    assert np.polyfit(numbers[:, 0], seconds, 1)[0] < -5
+    assert dwell_slopes(seconds, numbers, people) == pytest.approx([1], abs=0.1)
+
+
+def test_of_lists_of_one_place_it_is_a_straight_line():
+    rng = np.random.default_rng(7)
+    numbers = rng.normal(size=(5000, 1)).astype(np.float32)
+    seconds = (3 - 2 * numbers[:, 0] + rng.normal(size=5000)).astype(np.float32)
+    expected = np.polyfit(numbers[:, 0], seconds, 1)[0]
+    assert dwell_slopes(seconds, numbers, np.arange(5000, dtype=np.int32)) == pytest.approx(
+        [expected], rel=0.01
+    )
+    assert dwell_slopes(seconds[:1], numbers[:1], np.zeros(1, np.int32)) == pytest.approx([0], abs=0.01)

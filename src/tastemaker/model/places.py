@@ -55,7 +55,7 @@ class HeadLosses:
 
         Raises: TrainingError where nothing was ever clicked.
         """
-        labels = _labels(lessons)
+        labels = labels_of(lessons)
         clicked = labels["click"] == 1
         if not clicked.any():
             raise TrainingError("Nothing that was shown was ever clicked: there is no order to learn.")
@@ -96,7 +96,7 @@ class HeadLosses:
                 which makes the sum over places an unbiased estimate of the loss had all been looked at
                 (as Saito et al., WSDM 2020). None: as 1.
         """
-        labels = _labels(lessons)
+        labels = labels_of(lessons)
         stack = np.stack([labels.get(head, np.full(lessons.size, np.nan)) for head in self.heads], 1)
         is_known = np.isfinite(stack)
         stack = np.nan_to_num(stack)
@@ -175,7 +175,7 @@ def listwise(logit: Any, wanted: Any, lists: Any, count: int, log_times: Any = 0
     return ops.segment_sum(each, lists, num_segments=count) / ops.maximum(chosen, 1.0)
 
 
-def _labels(lessons: Lessons) -> Mapping[str, Floats]:
+def labels_of(lessons: Lessons) -> Mapping[str, Floats]:
     """Labels by head, dwell among them: log1p seconds of what was clicked, NaN elsewhere."""
     labels: dict[str, Floats] = {head: lessons.labels[head] for head in HEADS if head in lessons.labels}
     if "click" not in labels:

@@ -23,8 +23,8 @@ from tastemaker.features.lessons import Head, Lessons
 from tastemaker.features.scaling import Scaling
 from tastemaker.model.export import to_keras, to_litert
 from tastemaker.model.fit import Batches, fit
-from tastemaker.model.places import HeadLosses, listwise
-from tastemaker.model.wide import best_slopes
+from tastemaker.model.places import HeadLosses, labels_of, listwise
+from tastemaker.model.wide import best_slopes, dwell_slopes
 from tastemaker.progress import Report, silent
 from tastemaker.recipe import RankingRecipe
 
@@ -105,18 +105,19 @@ def ranking_network(
 
     Args:
         by_place: it has an input `place` (n, 1) more, log of the position: 0 is the first.
-        slopes: (F,) of a sum of the numbers that stands beside all else and stays as it is (the wide part of
-            Cheng et al., DLRS 2016); None for no such sum. Of one head alone.
+        slopes: (F, H) of sums of the numbers that stand beside all else and stay as they are (the wide part
+            of Cheng et al., DLRS 2016), a column of zeros for a head without; None for no such sum.
     Raises: TrainingError where there is nothing to read.
     """
+    is_beside_all = slopes is not None and bool(slopes.any(axis=0).all())
     inputs, parts = {}, []
     if lessons.numbers.shape[1]:
         inputs["numbers"] = keras.Input((lessons.numbers.shape[1],), name="numbers")
         parts.append(inputs["numbers"])
     dim = lessons.vectors.shape[1]
     width = recipe.vectors
-    if width == "auto":  # beside a sum, the lists are too few to learn what to make of vectors
-        width = VECTORS if slopes is None else 0
+    if width == "auto":  # beside sums alone, the lists are too few to learn what to make of vectors
+        width = 0 if is_beside_all else VECTORS
     if dim and width:
         query, item = (keras.Input((dim,), name=name) for name in ("query", "item"))
         inputs |= {"query": query, "item": item}
@@ -137,14 +138,14 @@ def ranking_network(
     x = first = layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
     for _ in range(recipe.crosses):
         x = _cross(first, x)
-    heads = _heads(
-        x, len(start), recipe, keras.initializers.RandomNormal(stddev=0.01 if slopes is None else 0)
+    outputs = _heads(
+        x, len(start), recipe, keras.initializers.RandomNormal(stddev=0 if is_beside_all else 0.01)
     )
     if slopes is not None:
-        wide = layers.Dense(1, use_bias=False, trainable=False, name="wide")
-        heads = layers.Add()([heads, wide(inputs["numbers"])])
-        wide.kernel.assign(slopes[:, None])
-    return keras.Model(inputs, layers.Rescaling(1.0, start.tolist(), name="outputs")(heads), name="ranker")
+        wide = layers.Dense(len(start), use_bias=False, trainable=False, name="wide")
+        outputs = layers.Add()([outputs, wide(inputs["numbers"])])
+        wide.kernel.assign(slopes)
+    return keras.Model(inputs, layers.Rescaling(1.0, start.tolist(), name="outputs")(outputs), name="ranker")
 
 
 def _cross(first: Any, x: Any) -> Any:
@@ -297,7 +298,7 @@ def fit_ranker(
         raise TrainingError("ranking.position is inverse, and no place has a chance of being looked at.")
     losses = HeadLosses.fit(lessons)
     scaling = Scaling.fit(lessons.numbers)
-    slopes = None if base is None else best_slopes(lessons, scaling(lessons.numbers), base)
+    slopes = _slopes(lessons, losses.heads, scaling, base)
     network = ranking_network(lessons, losses.start, recipe, by_place=position == "feature", slopes=slopes)
     # Of a single place there is nothing to tell apart.
     has_tower = position == "tower" and lessons.positions.max(initial=0) > 1
@@ -311,7 +312,7 @@ def fit_ranker(
 
     taught = prepared(lessons)
     held_out = None if validation is None else prepared(validation)
-    before = None if slopes is None or held_out is None else _mean_loss(learner, held_out)
+    before = None if base is None or held_out is None else _mean_loss(learner, held_out)
     start_weights = learner.get_weights()
     most, epochs = recipe.epochs if epochs is None else epochs, 0
     if most:
@@ -338,6 +339,23 @@ def fit_ranker(
         examination=None if tower is None else np.exp(ops.convert_to_numpy(tower.log_looks)),
         network=served,
     )
+
+
+def _slopes(lessons: Lessons, heads: tuple[Head, ...], scaling: Scaling, base: int | None) -> Floats | None:
+    """(F, H) sums beside the network: where retrieval sorted by `base`, of what was chosen; else, of seconds.
+
+    Both heads of time get that of who chose. Seconds of two people lie decades apart, and what a network
+    makes of that drowns what one person made of several things.
+    """
+    if not lessons.numbers.shape[1] or (base is None and "dwell" not in heads):
+        return None
+    scaled = scaling(lessons.numbers)
+    if base is not None:
+        return best_slopes(lessons, scaled, base)[:, None]
+    slopes = np.zeros((scaled.shape[1], len(heads)), np.float32)
+    of_time = [heads.index("watch_time"), heads.index("dwell")]
+    slopes[:, of_time] = dwell_slopes(labels_of(lessons)["dwell"], scaled, lessons.lists)[:, None]
+    return slopes
 
 
 def look_shares(lessons: Lessons) -> Floats:

@@ -1,4 +1,6 @@
-"""The sum of numbers that finds best what was chosen: a ranker's first guess, all that few lists teach."""
+"""Sums of numbers: a ranker's first guess, all that few lists teach. Of what is chosen, and of how long it is
+watched.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,10 +9,12 @@ from scipy.optimize import minimize
 from tastemaker.features.lessons import Lessons
 
 Floats = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 PRIOR = 4.0
 """Lists' worth of a squared slope. On validation of ml-latest-small, 671 lists, a tenth of it and ten times
-as much order as well."""
+as much order as well. Of seconds it is places' worth; on Last.fm's plays 25 times as much orders as well."""
 
 
 def best_slopes(lessons: Lessons, scaled: Floats, base: int) -> Floats:
@@ -44,3 +48,47 @@ def best_slopes(lessons: Lessons, scaled: Floats, base: int) -> Floats:
     start = np.zeros(numbers.shape[1])
     start[base] = 1.0
     return minimize(cost, start, jac=True, method="L-BFGS-B").x.astype(np.float32)
+
+
+def dwell_slopes(log_seconds: Floats, scaled: Floats, lists: npt.NDArray[np.int32]) -> Floats:
+    """(F,) slopes of the sum of numbers that tells best how long each was watched.
+
+    A straight line with an intercept of each list's own, of normal spread (Laird & Ware, Biometrics 1982):
+    the more lists differ beside what differs within them, the more only the latter counts. Less PRIOR × the
+    squares of the slopes.
+
+    Args:
+        log_seconds: (M,) of what was chosen; NaN for all else.
+        scaled: (M, F) their numbers.
+        lists: (M,) rising, which list each belongs to.
+    """
+    known = np.isfinite(log_seconds)
+    y, x = log_seconds[known].astype(np.float64), scaled[known].astype(np.float64)
+    _, own, counts = np.unique(lists[known], return_inverse=True, return_counts=True)
+    within, between = _spreads(y, own, counts)
+    # Less so much of its list's mean, a place is independent of the others (Fuller & Battese, 1973).
+    off = 1 - np.sqrt(within / (within + counts * between)) if between else np.zeros(len(counts))
+    x = np.column_stack([x, np.ones(len(y))])
+    x -= (off[:, None] * _means(x, own, counts))[own]
+    y -= (off * _means(y, own, counts))[own]
+    prior = np.full(x.shape[1], PRIOR * max(within, 1e-6))
+    prior[-1] = 1e-6
+    slopes = np.linalg.solve(x.T @ x + np.diag(prior), x.T @ y)
+    return slopes[:-1].astype(np.float32)
+
+
+def _spreads(y: Values, own: Counts, counts: Counts) -> tuple[float, float]:
+    """Variance within lists, and between their true means; of lists of one place each all is within."""
+    free = len(y) - len(counts)
+    if not free or len(counts) < 2:
+        return float(y.var()), 0.0
+    means = _means(y, own, counts)
+    within = float(((y - means[own]) ** 2).sum() / free)
+    return within, max(float(means.var(ddof=1) - within * (1 / counts).mean()), 0.0)
+
+
+def _means(values: Values, own: Counts, counts: Counts) -> Values:
+    """(S, …) of `values` (M, …), lists one after the other."""
+    starts = np.cumsum(counts) - counts
+    sums: Values = np.add.reduceat(values, starts, axis=0)
+    return (sums.T / counts).T
