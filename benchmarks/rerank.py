@@ -26,17 +26,23 @@ from tastemaker.data import read
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.sources import convert
 from tastemaker.data.split import Fold, choose
+from tastemaker.evaluation.exam import asked as who
 from tastemaker.evaluation.intervals import mean_interval
 from tastemaker.evaluation.report import Mark
-from tastemaker.evaluation.tradeoff import Point, curves_of, usual
+from tastemaker.evaluation.tradeoff import BLOCK, Judge, Point, curves_of, usual
 from tastemaker.progress import NO_TRAIL
 from tastemaker.recipe import Recipe, RerankingRecipe
+from tastemaker.recipe.reranking import FreshnessRule
 from tastemaker.recommend import Recommender
+from tastemaker.rerank.draft import Draft, Request
+from tastemaker.rerank.freshness import Freshness
+from tastemaker.rerank.tries import Tries
 from tastemaker.training import train
 from tastemaker.training.histories import attempt, validation_of
 from tastemaker.training.settings import note, settled
 
 K = 10
+QUOTA_SHOWS = (1, 2, 5, 10)
 MOST_LOST = 0.02
 """Of NDCG@10."""
 SETS = ("ml-1m", "ml-latest-small", "netflix")
@@ -51,6 +57,9 @@ def main() -> None:
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--set", dest="settings", action="append", default=[])
     words.add_argument("--keep", type=Path)
+    words.add_argument(
+        "--no-curves", action="store_true", help="only the places kept for what is hardly shown"
+    )
     words.add_argument("--data", type=Path, default=DATA)
     asked = words.parse_args()
     console = Console(width=120)
@@ -83,6 +92,10 @@ def measured(name: str, asked: argparse.Namespace, console: Console) -> None:
     exam, why = choose(log, recipe.split, recipe.seed)
     validation = validation_of(exam, log, recipe)
     strict = Fold(validation.train, exam.history, exam.targets)
+    common = {"data": name, "seed": asked.seed, "settings": asked.settings}
+    kept_places(recommender, validation, strict, common, console)
+    if asked.no_curves:
+        return
     rules = usual(RerankingRecipe(), ())
     chosen = {
         rule: strongest(points)
@@ -90,7 +103,7 @@ def measured(name: str, asked: argparse.Namespace, console: Console) -> None:
     }
     curves = curves_of(recommender, strict, why, rules)
     console.print(curves)
-    common = {"data": name, "seed": asked.seed, "settings": asked.settings, "people": curves.people}
+    common["people"] = curves.people
     for rule, points in curves.curves.items():
         for point in points:
             record(
@@ -103,6 +116,45 @@ def measured(name: str, asked: argparse.Namespace, console: Console) -> None:
     for rule, strength in chosen.items():
         (point,) = (each for each in curves.curves[rule] if each.strength == strength)
         console.print(rule, told(point, curves.curves[rule][0]))
+
+
+def kept_places(
+    recommender: Recommender, validation: Fold, strict: Fold, common: dict[str, Any], console: Console
+) -> None:
+    """One place of ten for items that these lists have hardly shown, which is counted as they are made, one
+    after the other as a service would make them. How rarely is hardly: chosen on the validation."""
+    marks = {shows: told(*quota(recommender, validation, shows)) for shows in QUOTA_SHOWS}
+    able = [shows for shows in QUOTA_SHOWS if marks[shows]["lost_share"] <= MOST_LOST]
+    best = max(able, key=lambda shows: marks[shows]["coverage"], default=None)
+    for shows in QUOTA_SHOWS:
+        row = record(
+            "rerank",
+            **common,
+            rule=f"a place in ten for what was shown less than {shows} times",
+            is_chosen_on_validation=shows == best,
+            **told(*quota(recommender, strict, shows)),
+        )
+        console.print({name: row[name] for name in ("rule", "is_chosen_on_validation", "lost", "lost_share",
+                                                    "coverage", "coverage_gain", "diversity_gain")})  # fmt: skip
+
+
+def quota(recommender: Recommender, fold: Fold, shows: int) -> tuple[Point, Point]:
+    """With such a place, and without."""
+    knobs = recommender.recipe.evaluation
+    users = who(fold, knobs.max_users, np.random.default_rng(recommender.recipe.seed))
+    plain, facts = recommender.unruled, recommender.reranker.facts
+    tries = Tries.empty(recommender.catalogue.size)
+    rule = Freshness(FreshnessRule(quota=1 / K, quota_shows=shows), facts, tries)
+    lists = np.full((2, len(users), K), PAD, np.int32)
+    for at in range(0, len(users), BLOCK):
+        found = plain.in_order(fold.history, users[at : at + BLOCK], recommender.pool(K), plain.usually)
+        for place, own in enumerate(found, at):
+            draft = rule(Draft(own.rows, own.scores), Request(K, now=facts.now))
+            lists[0, place], lists[1, place] = draft.rows[:K], own.rows[:K]
+            tries.add(draft.rows[:K], False)
+    judge = Judge(recommender, fold, users, K)
+    before = judge.ndcg(lists[1])
+    return judge.point(1 / K, lists[0], before), judge.point(0.0, lists[1], before)
 
 
 def languages(asked: argparse.Namespace, console: Console) -> None:

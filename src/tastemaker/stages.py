@@ -18,7 +18,6 @@ from tastemaker.recipe import Recipe, RerankingRecipe
 from tastemaker.rerank.chain import Shown
 from tastemaker.rerank.facts import Facts
 from tastemaker.rerank.memory import Memory
-from tastemaker.rerank.reranker import Reranker
 from tastemaker.retrieve.candidates import Candidates
 from tastemaker.retrieve.limits import Limits
 from tastemaker.retrieve.nearest import Nearest
@@ -27,6 +26,7 @@ from tastemaker.retrieve.sources import Sources
 
 if TYPE_CHECKING:
     from tastemaker.rank.ranker import Ranker
+    from tastemaker.rerank.reranker import Reranker
     from tastemaker.retrieve.find import TitleFinder
 
 Users = npt.NDArray[np.int32]
@@ -73,8 +73,10 @@ class Stages:
         return Ranker(self.bundle, self.nearest, self.series)
 
     @cached_property
-    def reranker(self) -> Reranker:
+    def reranker(self) -> "Reranker":
         """What gives lists their last order."""
+        from tastemaker.rerank.reranker import Reranker  # and with it SciPy, which not every process needs
+
         facts = Facts(self.bundle, np.asarray(self.nearest.neighbours.vectors), self.series)
         return Reranker(self.recipe.reranking, facts, self.memory)
 

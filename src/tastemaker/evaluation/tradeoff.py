@@ -146,7 +146,7 @@ def curves_of(
                 rows = (found if chain is None else chain(found, request).found).rows[:k]
                 shown[number, place, : len(rows)] = rows
         report(Progress("lists", min(at + BLOCK, len(users)), len(users)))
-    judge = _Judge(recommender, fold, users, k, groups)
+    judge = Judge(recommender, fold, users, k, groups)
     plain = {name: judge.ndcg(shown[n]) for n, (name, strength, _) in enumerate(chains) if strength == 0}
     found_points: dict[str, list[Point]] = {}
     for number, (name, strength, _) in enumerate(chains):
@@ -155,11 +155,21 @@ def curves_of(
     return Curves(k, len(users), split, {name: tuple(points) for name, points in found_points.items()})
 
 
-class _Judge:
-    """Marks lists (A, k) of the same people."""
+class Judge:
+    """Marks lists (A, k) of the same people.
+
+    Args:
+        users: (A,) who was asked.
+        groups: a column whose groups' shares of the places are counted.
+    """
 
     def __init__(
-        self, recommender: "Recommender", fold: Fold, users: npt.NDArray[np.int32], k: int, groups: str | None
+        self,
+        recommender: "Recommender",
+        fold: Fold,
+        users: npt.NDArray[np.int32],
+        k: int,
+        groups: str | None = None,
     ) -> None:
         self._fold, self._users, self._k = fold, users, k
         self._vectors = np.asarray(recommender.nearest.neighbours.vectors)
@@ -177,6 +187,7 @@ class _Judge:
         return metrics.ndcg(every, self._fold.targets, self._k)[self._users]
 
     def point(self, strength: float, rows: Rows, plain: metrics.PerUser) -> Point:
+        """Of one strength, beside the marks (A,) without it."""
         ndcg = self.ndcg(rows)
         rng = np.random.default_rng(self._seed)
         kept = rows[rows != PAD]

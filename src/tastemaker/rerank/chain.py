@@ -7,15 +7,18 @@ whatever they did.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker.data.catalogue import Rows
 from tastemaker.rerank.draft import Draft, Request, Rule
-from tastemaker.rerank.rules import BusinessRules
 from tastemaker.retrieve.candidates import Candidates
 from tastemaker.slate import Move
+
+if TYPE_CHECKING:
+    from tastemaker.rerank.rules import BusinessRules
 
 Bools = npt.NDArray[np.bool_]
 PINNED = "pinned"
@@ -68,7 +71,7 @@ class Chain:
         business: those of the business among them, which know what may be shown before it is looked for.
     """
 
-    def __init__(self, rules: Sequence[Rule], business: BusinessRules | None = None) -> None:
+    def __init__(self, rules: Sequence[Rule], business: "BusinessRules | None" = None) -> None:
         self._rules = tuple(rules)
         self._business = business
 
