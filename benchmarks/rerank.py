@@ -134,8 +134,8 @@ def kept_places(
             is_chosen_on_validation=shows == best,
             **told(*quota(recommender, strict, shows)),
         )
-        console.print({name: row[name] for name in ("rule", "is_chosen_on_validation", "lost", "lost_share",
-                                                    "coverage", "coverage_gain", "diversity_gain")})  # fmt: skip
+        shown = ("rule", "is_chosen_on_validation", "lost", "lost_share", "coverage", "coverage_gain")
+        console.print({name: row[name] for name in shown})
 
 
 def quota(recommender: Recommender, fold: Fold, shows: int) -> tuple[Point, Point]:

@@ -12,6 +12,9 @@ from tastemaker.errors import DataError, TastemakerError
 if TYPE_CHECKING:
     from tastemaker.evaluation.tradeoff import Curves
 
+MARKERS = "osD^vP"
+WORST, MOST = 30.0, 2.0
+"""Per cent of NDCG: what lost more isn't drawn, nobody would want it; and a line to go by."""
 MISSING = "Drawing takes matplotlib, which isn't installed: pip install 'tastemaker[plots]'."
 
 
@@ -84,7 +87,7 @@ def _check_drawing() -> None:
 
 
 def draw(curves: "Curves", path: Path) -> None:
-    """A panel for each thing that is gained, over what is lost of NDCG in per cent."""
+    """A panel for each thing that is gained, over what is lost of NDCG in per cent, as far as WORST."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -100,13 +103,14 @@ def draw(curves: "Curves", path: Path) -> None:
     for panel, (name, title) in zip(panels.flat, wanted.items(), strict=True):
         for number, (rule, points) in enumerate(curves.curves.items()):
             whole = points[0].ndcg.mean or 1.0
-            lost = [100 * (point.loss.mean or 0.0) / whole for point in points]
-            gained = [getattr(point, name) for point in points]
+            losses = [100 * (point.loss.mean or 0.0) / whole for point in points]
+            seen = [place for place, loss in enumerate(losses) if loss <= WORST]
+            lost, gained = [losses[place] for place in seen], [getattr(points[place], name) for place in seen]
             if any(value is None for value in gained):
                 continue
             panel.plot(lost, gained, color=f"C{number}", marker=MARKERS[number % len(MARKERS)], label=rule)
         panel.set_title(title, loc="left", fontsize=11)
-        panel.axvline(2, color="0.7", linewidth=0.8, linestyle="--")
+        panel.axvline(MOST, color="0.7", linewidth=0.8, linestyle="--")
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
     for panel in panels[1]:
@@ -115,6 +119,3 @@ def draw(curves: "Curves", path: Path) -> None:
         *panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=6, frameon=False
     )
     figure.savefig(path, dpi=150)
-
-
-MARKERS = "osD^vP"
