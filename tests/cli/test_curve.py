@@ -27,7 +27,7 @@ def test_a_curve_begins_where_the_exam_is_and_ends_in_a_picture(tastemaker, bund
         assert points[0]["ndcg"]["mean"] == pytest.approx(ours["marks"]["ndcg"]["mean"])
         assert points[0]["diversity"] == pytest.approx(ours["overall"]["diversity"])
         assert points[0]["loss"]["mean"] == 0
-    # Ann is given d, c of d, c, b, f, and by popularity d, b: she went on to d and f. Both lists hold d first.
+    # Ann is given d, c, and by popularity d, b: she went on to d and f, and both lists have d first.
     last = told["curves"]["popularity"][-1]
     assert last["loss"]["mean"] == 0
     assert last["popularity"] > points[0]["popularity"]
@@ -39,7 +39,7 @@ def test_a_curve_is_a_table_for_people(tastemaker, bundle, later):
     done = tastemaker("rerank-curve", bundle, "--test", later, "--rule", "dpp")
     assert done.status == 0
     assert "dpp" in done.stdout
-    assert "NDCG@10" in done.stdout
+    assert "NDCG@6" in done.stdout  # there are six items
 
 
 @pytest.mark.parametrize(
