@@ -46,6 +46,10 @@ class Scaling:
         known: Floats = np.nan_to_num(scaled, nan=0, posinf=LIMIT, neginf=-LIMIT)
         return np.clip(known, -LIMIT, LIMIT)
 
+    def of(self, column: int) -> Self:
+        """That of one column alone."""
+        return type(self)(self.mean[column : column + 1], self.scale[column : column + 1])
+
     def as_json(self) -> dict[str, Any]:
         return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
 

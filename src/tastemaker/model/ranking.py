@@ -275,6 +275,7 @@ def fit_ranker(
     kind: Kind,
     base: int | None = None,
     epochs: int | None = None,
+    scaling: Scaling | None = None,
 ) -> FittedRanker:
     """Train the second network. A seed repeats its weights.
 
@@ -286,6 +287,7 @@ def fit_ranker(
         base: of `found`, the column that retrieval sorted by. The best sum of numbers is found first, and the
             network learns what is to be added to it; nothing, where that doesn't do better on validation.
         epochs: at most; None for those of the recipe. 0 leaves the sum of numbers alone.
+        scaling: of the numbers; None for that of `lessons`.
     Raises: TrainingError where there is nothing to learn, or the loss stops being a number.
     """
     keras.utils.set_random_seed(seed)
@@ -297,7 +299,7 @@ def fit_ranker(
     if position == "inverse" and lessons.propensities is None:
         raise TrainingError("ranking.position is inverse, and no place has a chance of being looked at.")
     losses = HeadLosses.fit(lessons)
-    scaling = Scaling.fit(lessons.numbers)
+    scaling = Scaling.fit(lessons.numbers) if scaling is None else scaling
     slopes = _slopes(lessons, losses.heads, scaling, base)
     network = ranking_network(lessons, losses.start, recipe, by_place=position == "feature", slopes=slopes)
     # Of a single place there is nothing to tell apart.

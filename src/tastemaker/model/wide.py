@@ -2,6 +2,8 @@
 watched.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
@@ -92,3 +94,20 @@ def _means(values: Values, own: Counts, counts: Counts) -> Values:
     starts = np.cumsum(counts) - counts
     sums: Values = np.add.reduceat(values, starts, axis=0)
     return (sums.T / counts).T
+
+
+class Line(NamedTuple):
+    """A logit from one number: slope × number + level."""
+
+    slope: float
+    level: float
+
+    def __call__(self, numbers: Floats) -> Floats:
+        return np.asarray(self.slope * numbers + self.level, np.float32)
+
+
+def alone(lessons: Lessons, scaled: Floats) -> Line:
+    """Retrieval's own score, `scaled` (M,), on the scale at which it finds most of what was chosen."""
+    slope = float(best_slopes(lessons, scaled[:, None], 0)[0])
+    share = float(np.clip((lessons.labels["click"] == 1).mean(), 1e-4, 1 - 1e-4))
+    return Line(slope, float(np.log(share / (1 - share))))

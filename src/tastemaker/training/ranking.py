@@ -1,7 +1,8 @@
 """Learns the second network from lists, and says whether its order is better than retrieval's.
 
 Lists are ordered by a network that hasn't learnt from them; how good those orders are decides whether a
-ranker is used at all, and what came of their places mends its chances. What is kept has learnt from all.
+ranker is used at all, how far its order may leave retrieval's, and what came of their places mends its
+chances. What is kept has learnt from all.
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from tastemaker.evaluation.exam import asked
 from tastemaker.evaluation.intervals import Interval, mean_interval
 from tastemaker.evaluation.lists import ndcg_of_lists
 from tastemaker.features.lessons import Lessons
+from tastemaker.features.scaling import Scaling
 from tastemaker.progress import Progress, Report
 from tastemaker.rank.asking import of_found, of_shown
 from tastemaker.rank.calibration import Calibration, Isotonic, Platt
@@ -38,6 +40,8 @@ ENOUGH = 200
 """Lists in which something was chosen, below which no order can be told from another."""
 FOLDS = 4
 """Parts of the lists found, each ordered by a network that has learnt from the others."""
+SHARES = (0.25, 0.5, 0.75, 1.0)
+"""How far from retrieval's own scores towards the networks' an order of lists found may go."""
 NEWEST = 0.2
 """Share of the lists shown, the newest, that are ordered by a network that has learnt from those before."""
 SHOWN_LATE = 0.3
@@ -157,7 +161,9 @@ def learn_order(
         view: that saw them.
         relevant: (S,) how much there was to be found for each; None for what stands in it.
     """
+    from tastemaker.model.mixing import mixed
     from tastemaker.model.ranking import fit_ranker
+    from tastemaker.model.wide import alone
 
     chosen = np.bincount(lessons.lists, lessons.labels["click"] > 0, minlength=lessons.list_count) > 0
     if chosen.sum() < ENOUGH:
@@ -167,22 +173,35 @@ def learn_order(
     useful = np.flatnonzero(chosen) if kind == "found" else np.arange(lessons.list_count)
     taught = with_rivals(lessons, rng) if kind == "found" else lessons
     score = view.moments.names.index("retrieval_score")
-    fit = partial(fit_ranker, seed=recipe.seed, kind=kind, base=score if kind == "found" else None)
+    scaling = Scaling.fit(taught.numbers) if kind == "found" else None
+    base = None if scaling is None else score
+    fit = partial(fit_ranker, seed=recipe.seed, kind=kind, base=base, scaling=scaling)
     parts = parts_of(lessons.list_count, kind, rng)
-    held, outputs, epochs = [], [], []
+    held, outputs, starts, members = [], [], [], []
     for number, part in enumerate(parts):
         report(Progress("order, on trial", number, len(parts)))
-        inside, outside = np.intersect1d(useful, part), np.setdiff1d(useful, part)
-        tried = fit(taught.of_lists(outside), taught.of_lists(inside), recipe.ranking)
-        epochs.append(tried.epochs)
+        inside, outside = (
+            taught.of_lists(some) for some in (np.intersect1d(useful, part), np.setdiff1d(useful, part))
+        )
+        tried = fit(outside, inside, recipe.ranking)
+        members.append(tried)
         each = lessons.of_lists(part)
         outputs.append(tried.raw(each))
         each = replace(each, numbers=each.numbers[:, score : score + 1].copy())  # the rest is most of it all
         held.append(each if tried.examination is None else _looked_at(each, tried.examination))
+        if scaling is not None:
+            line = alone(outside, scaling(outside.numbers)[:, score])
+            starts.append(line(scaling.of(score)(each.numbers)))
     report(Progress("order, on trial", len(parts), len(parts)))
-    final = fit(
-        taught.of_lists(useful), None, recipe.ranking, report=report, epochs=round(float(np.mean(epochs)))
-    )
+    dues = [None if relevant is None else relevant[part] for part in parts]
+    if scaling is None:
+        epochs = round(float(np.mean([member.epochs for member in members])))
+        final = fit(taught, None, recipe.ranking, report=report, epochs=epochs)
+    else:
+        outputs, share = _shares(held, outputs, starts, dues)
+        all_lists = taught.of_lists(useful)
+        line = alone(all_lists, scaling(all_lists.numbers)[:, score])
+        final = mixed(members, share, line, score)
     calibrations: dict[str, Calibration] = {
         head: _calibration(recipe.ranking.calibration, head, held, [output[:, place] for output in outputs])
         for place, head in enumerate(final.heads)
@@ -192,8 +211,7 @@ def learn_order(
     }
     objective = Objective.parse(recipe.ranking.objective, final.heads)
     gains = []
-    for part, each, output in zip(parts, held, outputs, strict=True):
-        due = None if relevant is None else relevant[part]
+    for due, each, output in zip(dues, held, outputs, strict=True):
         ours = objective(told(final.heads, output, calibrations))
         gains.append(_ndcg(each, ours, due) - _ndcg(each, each.numbers[:, 0], due))
     gain = mean_interval(np.concatenate(gains), rng, recipe.evaluation.bootstrap)
@@ -209,6 +227,29 @@ def learn_order(
     )
     count = sum(len(part) for part in parts)
     return Ranking(note, final.tower, final.original, view.vectors, gain, count)
+
+
+def _shares(
+    held: list[Lessons], outputs: list[Floats], starts: list[Floats], dues: list[Counts | None]
+) -> tuple[list[Floats], float]:
+    """Outputs part of the way from retrieval's logits `starts` to the networks', and the share that is kept.
+
+    Each part goes as far as is best for the others, so that none is judged by what was chosen by it.
+    """
+    gains = np.array(
+        [
+            [np.nanmean(_ndcg(each, _between_logits(start, output, share)[:, 0], due)) for share in SHARES]
+            for each, output, start, due in zip(held, outputs, starts, dues, strict=True)
+        ]
+    )  # (P, C)
+    others = [SHARES[int(np.argmax(gains.sum(0) - own))] for own in gains]
+    ways = zip(starts, outputs, others, strict=True)
+    return [_between_logits(*way) for way in ways], SHARES[int(np.argmax(gains.sum(0)))]
+
+
+def _between_logits(start: Floats, output: Floats, share: float) -> Floats:
+    """(M, 1) from retrieval's `start` (M, 1) to the network's `output` (M, 1)."""
+    return share * output + (1 - share) * start
 
 
 def _with_chances(lessons: Lessons, recipe: Recipe) -> Lessons:
