@@ -69,6 +69,29 @@ def in_numpy(network: Any) -> Callable[[dict[str, Floats]], Floats]:
     return ask
 
 
+def of_found(request: Lessons, networks: int) -> bytes:
+    """The `.tflite` file of so many untrained networks of one head, as one; what orders lists found."""
+    from tastemaker.model.mixing import mixed
+    from tastemaker.model.ranking import FittedRanker, ranking_network
+    from tastemaker.model.wide import Line
+
+    scaling, width = Scaling.fit(request.numbers), request.numbers.shape[1]
+    start, slopes = np.zeros(1, np.float32), np.ones(width, np.float32)
+    members = [
+        FittedRanker(
+            heads=("click",),
+            scaling=scaling,
+            epochs=0,
+            tower=b"",
+            original=b"",
+            examination=None,
+            network=ranking_network(request, start, RankingRecipe(), slopes=slopes),
+        )
+        for _ in range(networks)
+    ]
+    return mixed(members, 0.5, Line(1.0, 0.0), 0).tower
+
+
 def microseconds(call: Callable[[], Any], repeats: int) -> tuple[float, float]:
     """Median and quickest tenth."""
     for _ in range(20):
@@ -133,6 +156,25 @@ def main() -> None:
                 largest_difference=off,
             )
             table.add_row(*(str(dim), str(experts), engine, f"{median:.0f}", f"{quick:.0f}", f"{off:.0e}"))
+    for networks in (1, 4):
+        request = lessons(asked.candidates, asked.numbers, 0)
+        scaling, tower = Scaling.fit(request.numbers), Tower(of_found(request, networks))
+        median, quick = microseconds(
+            lambda tower=tower, scaling=scaling, request=request: tower(numbers=scaling(request.numbers)),
+            asked.repeats,
+        )
+        record(
+            "rank_speed",
+            candidates=asked.candidates,
+            numbers=asked.numbers,
+            dim=0,
+            experts=0,
+            networks=networks,
+            engine="LiteRT",
+            median_us=round(median, 1),
+            quickest_tenth_us=round(quick, 1),
+        )
+        table.add_row("0", "0", f"LiteRT, mean of {networks}", f"{median:.0f}", f"{quick:.0f}", "")
     Console().print(table)
 
 

@@ -1,6 +1,7 @@
 """Lists to learn an order from: which of them, which of their places, and in what space."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,14 @@ from tastemaker.data.split import Fold
 from tastemaker.evaluation.intervals import Interval
 from tastemaker.features.lessons import Lessons
 from tastemaker.rank.ranker import RankerNote
-from tastemaker.training.ranking import Ranking, _between, lists_to_come, parts_of, with_rivals
+from tastemaker.training.ranking import (
+    Ranking,
+    _between,
+    _shares,
+    lists_to_come,
+    parts_of,
+    with_rivals,
+)
 
 NOTE = RankerNote(kind="found", heads=("click",), features=(), objective="click", scaling={})
 
@@ -124,6 +132,29 @@ def test_each_found_list_is_ordered_once_and_of_shown_ones_only_the_newest(lists
     assert newest[-1] == lists - 1
     assert (np.diff(newest) == 1).all()
     assert 1 <= len(newest) <= max(1, lists / 4)
+
+
+# --- how far from retrieval's order ---------------------------------------------------------------
+
+
+def test_a_part_goes_as_far_from_retrieval_as_is_best_for_the_others():
+    """One list a part; retrieval has the first on top, the network the last, and between a quarter and a half
+    of the way the second stands there, with the last third, then second. Which of them was chosen?"""
+    start, output = (np.array(each, np.float32)[:, None] for each in ((3, 2, 0), (0, 3.4, 5)))
+    chosen = (1, 1, 1, 2)
+    held = [
+        replace(
+            lists_of([3], np.random.default_rng(1)),
+            labels={"click": (np.arange(3) == which).astype(np.float32)},
+        )
+        for which in chosen
+    ]
+    found, share = _shares(held, [output] * 4, [start] * 4, [np.ones(1, np.int64)] * 4)
+    # Of all four: 3 + 1/2 at a quarter, 3 + 0.63 at a half, 3 × 0.63 + 1 from three quarters on.
+    assert share == 0.5
+    # The last part's own choice is what spoke for a half: it is judged by what the others would take.
+    for got, way in zip(found, (0.5, 0.5, 0.5, 0.25), strict=True):
+        assert got == pytest.approx(way * output + (1 - way) * start)
 
 
 # --- which lists that somebody was shown ------------------------------------------------------

@@ -238,16 +238,16 @@ def _shares(
     """
     gains = np.array(
         [
-            [np.nanmean(_ndcg(each, _between_logits(start, output, share)[:, 0], due)) for share in SHARES]
+            [np.nanmean(_ndcg(each, _on_the_way(start, output, share)[:, 0], due)) for share in SHARES]
             for each, output, start, due in zip(held, outputs, starts, dues, strict=True)
         ]
     )  # (P, C)
     others = [SHARES[int(np.argmax(gains.sum(0) - own))] for own in gains]
     ways = zip(starts, outputs, others, strict=True)
-    return [_between_logits(*way) for way in ways], SHARES[int(np.argmax(gains.sum(0)))]
+    return [_on_the_way(*way) for way in ways], SHARES[int(np.argmax(gains.sum(0)))]
 
 
-def _between_logits(start: Floats, output: Floats, share: float) -> Floats:
+def _on_the_way(start: Floats, output: Floats, share: float) -> Floats:
     """(M, 1) from retrieval's `start` (M, 1) to the network's `output` (M, 1)."""
     return share * output + (1 - share) * start
 
