@@ -21,6 +21,7 @@ class Asked(NamedTuple):
     occasion: what the ranker goes by.
     chain: the rules; None where there are none.
     country, age, impressions: as `Showing` has them.
+    is_what_if: whether nobody is shown the answer; then nobody hears of it either.
     """
 
     limit: Limit
@@ -29,6 +30,7 @@ class Asked(NamedTuple):
     country: str = ""
     age: float | None = None
     impressions: "Impressions | None" = None
+    is_what_if: bool = False
 
     def request(self, k: int, history: Rows, now: float, user_id: str, seed: int) -> Request:
         """Of one list of k, asked for by somebody who touched `history` (H,)."""

@@ -33,6 +33,7 @@ def card(
         "## Training",
         "",
         *(f"- {name}: {value}" for name, value in training.items()),
+        *(f"- rules for the last order: {'; '.join(rules)}" for rules in [_rules(manifest)] if rules),
         "",
         "## How good it is",
         "",
@@ -48,6 +49,27 @@ def card(
         ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _rules(manifest: "Manifest") -> list[str]:
+    """Those that change lists, in the order in which they run."""
+    reranking: dict[str, Any] = manifest.recipe.get("reranking", {})
+    told = []
+    for name in reranking.get("order", ()):
+        table = reranking[name]
+        if table.get("strength"):
+            told.append(f"{name} {table['strength']:g}")
+        elif table.get("quota"):
+            told.append(f"{name}, {table['quota']:.0%} of the places for what was hardly shown")
+        elif table.get("of") and table.get("shares"):
+            told.append(f"{name} of {table['of']}")
+        elif table.get("method", "none") in ("epsilon", "thompson"):
+            told.append(f"{name} by {table['method']}")
+    if reranking.get("rules"):
+        told.append(f"{len(reranking['rules'])} of the business")
+    if reranking.get("placements"):
+        told.append(f"others in {', '.join(reranking['placements'])}")
+    return told
 
 
 def _limits(manifest: "Manifest") -> list[str]:

@@ -83,7 +83,7 @@ def _falls_without(
     users = np.arange(len(kept), dtype=np.int32)
     most = recommender.pool(len(rows))
     scores = np.full((len(kept), len(rows)), -np.inf)
-    lists = recommender.in_order(variants, users, most, asked._replace(occasion=occasion))
+    lists = recommender.in_order(variants, users, most, asked._replace(occasion=occasion, is_what_if=True))
     for place, found in enumerate(lists):
         where = {int(row): float(score) for row, score in zip(found.rows, found.scores, strict=True)}
         scores[place] = [where.get(int(row), -np.inf) for row in rows]

@@ -138,8 +138,10 @@ class Stages:
         """
         found = self.sources.search(log, users, most, asked.limit.rows)
         for user, own in zip(users.tolist(), found, strict=True):
-            is_known = self.ranker is not None and len(log.of(user))
-            yield self.ranker.ordered(log, user, own, asked.occasion) if self.ranker and is_known else own
+            if self.ranker is None or not len(log.of(user)):
+                yield own
+            else:
+                yield self.ranker.ordered(log, user, own, asked.occasion, is_what_if=asked.is_what_if)
 
     def lists(self, log: Interactions, users: Users, k: int, asked: Asked) -> Iterator[Shown]:
         """What each of `users` (B,) of a log is shown: what the sources find, as the ranker orders it and

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,7 @@ def test_a_curve_is_a_table_for_people(tastemaker, bundle, later):
     [
         ((), "give --test"),
         (("--rule", "mmm"), "No curve is drawn of 'mmm'"),
+        (("--rule", "fairness"), "has no reranking.fairness.shares"),
         (("--out", "curve.pdf"), "should end in .png or .svg"),
     ],
 )
@@ -54,3 +56,20 @@ def test_what_can_not_be_drawn_is_one_line_and_status_2(tastemaker, bundle, argu
     done = tastemaker("rerank-curve", bundle, *arguments)
     assert (done.status, done.stderr.count("\n"), done.stdout) == (2, 1, "")
     assert told in done.stderr
+
+
+def test_fair_shares_are_drawn_off_and_on(tastemaker, by_hand, later, tmp_path):
+    values = {**by_hand.manifest.recipe}
+    values["reranking"] = {"fairness": {"of": "genre", "shares": {"y": 0.5}, "significance": 0.0}}
+    replace(by_hand, manifest=by_hand.manifest.model_copy(update={"recipe": values})).save(tmp_path / "fair")
+    done = tastemaker(
+        "rerank-curve", tmp_path / "fair", "--test", later, "-k", 2, "--exposure", "genre", "--json"
+    )
+    curves = json.loads(done.stdout)["curves"]
+    off, on = curves["fairness"]
+    assert (off["strength"], on["strength"]) == (0, 1)
+    assert on["shares"]["y"] == 0.5  # of two places
+    table = tastemaker(
+        "rerank-curve", tmp_path / "fair", "--test", later, "-k", 2, "--exposure", "genre"
+    ).stdout
+    assert "y 50.0%" in table

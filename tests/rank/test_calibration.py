@@ -136,12 +136,25 @@ def test_no_two_are_turned_round_or_made_alike(seen, asked, kind):
 def test_neighbours_a_hair_apart_stay_in_order():
     # 0.1 times a weight, over that weight, is often not 0.1 again, and may be its neighbour.
     scores = [0.1, math.nextafter(0.1, 1), math.nextafter(0.1 + 2**-56, 1)]
-    weights = np.random.default_rng(0).uniform(0.1, 3, (200, 3))
+    weights = np.random.default_rng(0).uniform(1, 3, (200, 3))
     assert (weights[:, 0] * scores[0] / weights[:, 0] != scores[0]).any()
     for three in weights:
         head = Isotonic.fit(scores, [0, 0.5, 1], three)
         assert head.scores.tolist() == scores
         assert calibration_from_json(head.as_json()).as_json() == head.as_json()
+
+
+def test_the_best_few_all_clicked_are_no_certainty_and_the_worst_few_no_impossibility():
+    # 300 places of chance a half, but for the first three and the last three as luck had it.
+    labels = np.tile([0.0, 1.0], 150)
+    labels[:3], labels[-3:] = 0, 1
+    head = Isotonic.fit(np.arange(300), labels)
+    # Of a tenth of them, thirty, which is what an end holds at least: sixteen or so are yes, or no.
+    assert head(299) == pytest.approx(17 / 30, abs=0.03)
+    assert head(0) == pytest.approx(13 / 30, abs=0.03)
+    # In the middle, and of two kinds far apart, nothing is joined.
+    steps = Isotonic.fit(np.repeat([1.0, 2.0], 200), np.repeat([0.0, 1.0], 200))
+    assert steps.chances.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("kind", KINDS)

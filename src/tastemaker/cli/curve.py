@@ -30,8 +30,8 @@ def rerank_curve(
     rule: Annotated[
         list[str] | None,
         typer.Option(
-            help="popularity, 'against popularity', freshness, calibration, mmr or dpp. May be repeated "
-            "[default: all]"
+            help="popularity, 'against popularity', freshness, calibration, mmr, dpp or fairness. May be "
+            "repeated [default: all]"
         ),
     ] = None,
     of: Annotated[

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tastemaker.recommend import Recommender
 
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+MOST_GROUPS = 3
 BLOCK = 256
 """People whose candidates are held at once."""
 
@@ -74,10 +75,14 @@ class Curves:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @property
+    def _are_grouped(self) -> bool:
+        return any(point.shares for points in self.curves.values() for point in points)
+
     def __rich__(self) -> Table:
         shown = Table(
             "rule", "strength", f"NDCG@{self.k}", "less than without", "diversity", "coverage", "Gini",
-            "age, days",
+            "age, days", *(["most shown"] if self._are_grouped else []),
             box=box.SIMPLE_HEAD,
             caption=f"{self.people:,} people. {self.split}",
             caption_justify="left",
@@ -93,8 +98,14 @@ class Curves:
                     f"{point.coverage:.3f}",
                     f"{point.gini:.3f}",
                     "" if point.age_days is None else f"{point.age_days:,.0f}",
+                    *([_most(point)] if self._are_grouped else []),
                 )
         return shown
+
+
+def _most(point: Point) -> str:
+    """The groups that have most of the places."""
+    return ", ".join(f"{name} {share:.1%}" for name, share in list(point.shares.items())[:MOST_GROUPS])
 
 
 def _loss(point: Point) -> str:
@@ -215,12 +226,14 @@ class Judge:
 
 
 def usual(recipe: RerankingRecipe, rules: Sequence[str]) -> dict[str, list[tuple[float, Settings]]]:
-    """Of each rule with a strength, ever stronger, the others off; and of diversity both methods.
+    """Of each rule with a strength, ever stronger, the others off; of diversity both methods; of fair shares,
+    where the recipe has any, off and on.
 
     Args:
         recipe: says what a rule goes by beside its strength.
-        rules: `popularity`, `freshness`, `calibration`, `mmr`, `dpp`; `against popularity` goes below 0.
-    Raises: RecipeError for another.
+        rules: `popularity`, `freshness`, `calibration`, `mmr`, `dpp`, `fairness`; `against popularity` goes
+            below 0. Empty for all.
+    Raises: RecipeError for another, and for shares that the recipe doesn't have.
     """
     tables: dict[str, tuple[str, float, Settings]] = {
         "popularity": ("popularity", 1.0, {}),
@@ -231,9 +244,16 @@ def usual(recipe: RerankingRecipe, rules: Sequence[str]) -> dict[str, list[tuple
         "dpp": ("diversity", 1.0, {"method": "dpp"}),
     }
     found: dict[str, list[tuple[float, Settings]]] = {}
-    for name in rules or tables:
+    for name in rules or (*tables, *(["fairness"] if recipe.fairness.of else [])):
+        if name == "fairness":
+            if not recipe.fairness.of:
+                raise RecipeError(
+                    "Of fairness no curve is drawn: the bundle's recipe has no reranking.fairness.shares."
+                )
+            found[name] = [(0.0, {}), (1.0, {name: recipe.fairness.model_dump()})]
+            continue
         if name not in tables:
-            raise RecipeError(f"No curve is drawn of {name!r}. There are {', '.join(tables)}.")
+            raise RecipeError(f"No curve is drawn of {name!r}. There are {', '.join([*tables, 'fairness'])}.")
         table, sign, more = tables[name]
         own = getattr(recipe, table).model_dump() | dict(more)
         found[name] = [

@@ -23,6 +23,8 @@ FLOOR = 1e-6
 TILT = 1e-3
 """How far a chance may fall below that of the lowest block, and the counter-chance below that of the highest,
 as a share: what lies outside keeps its order, and hardly moves."""
+LEAST_MASS, LEAST_SHARE = 50.0, 0.1
+"""Places, or a share of all where they are fewer, that the outermost blocks hold."""
 LEAST_SLOPE = 1e-3
 """Of Platt's line, in logits a standard deviation of the scores. Where validation has a head upside down, or
 says nothing of it, its order stays, and its chances are all but one."""
@@ -65,12 +67,15 @@ class Isotonic:
         # A label may be above 1, where a click counts as one over the chance of being looked at.
         steps = np.clip(isotonic_regression(pooled, weights=total).x, 0, 1)
         # Blocks are where the steps rise, which also joins neighbours that happen to be equal.
-        starts = np.flatnonzero(np.diff(steps, prepend=-1.0) > 0)
+        starts = _broad(np.flatnonzero(np.diff(steps, prepend=-1.0) > 0), total)
         ends = np.append(starts[1:], len(steps)) - 1
         mass = np.add.reduceat(total, starts)
         middles = np.add.reduceat(total * single, starts) / mass
+        chances = np.add.reduceat(total * steps, starts) / mass
         # Rounded, a mean may leave its block by a hair, and meet the next.
-        return cls(np.clip(middles, single[starts], single[ends]), steps[starts])
+        return cls(
+            np.clip(middles, single[starts], single[ends]), np.clip(chances, steps[starts], steps[ends])
+        )
 
     def __call__(self, scores: npt.ArrayLike) -> Values:
         """(M,) chances from FLOOR to 1 - FLOOR; NaN stays NaN."""
@@ -162,6 +167,22 @@ def calibration_from_json(values: Any) -> Calibration:
     if kind == "platt":
         return Platt.from_json(values)
     return _refuse(f"its kind is {repr(kind)[:40]}; there are 'isotonic' and 'platt'")
+
+
+def _broad(starts: npt.NDArray[np.intp], mass: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Where blocks start, once the outermost hold enough to say anything: the best three places of all, each
+    clicked, are no chance of 1.
+
+    Args:
+        starts: (B,) of the blocks, rising from 0.
+        mass: (M,) of all scores.
+    """
+    least = min(LEAST_MASS, LEAST_SHARE * mass.sum())
+    before = np.append(0.0, np.cumsum(mass))
+    is_kept = (before[starts] >= least) & (before[-1] - before[starts] >= least)
+    is_kept[0] = True
+    kept: npt.NDArray[np.intp] = starts[is_kept]
+    return kept
 
 
 def _known(

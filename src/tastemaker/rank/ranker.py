@@ -189,14 +189,17 @@ class Ranker:
         user: int,
         found: Candidates,
         occasion: Occasion = NO_OCCASION,
+        *,
+        is_what_if: bool = False,
     ) -> Candidates:
         """The same candidates, best first by the objective; ties as retrieval had them.
 
         Args:
             log, user: somebody with a history.
+            is_what_if: nobody will be shown it, and `watch` doesn't hear of it.
         """
         sheet = self.view.sheet(log, user, found, occasion)
-        if self.watch is not None:
+        if self.watch is not None and not is_what_if:
             self.watch(found, sheet)
         heads = self.heads(sheet)
         return found.sorted_by((occasion.objective or self.objective)(heads))
