@@ -2,7 +2,8 @@
 
 Lists are ordered by a network that hasn't learnt from them; how good those orders are decides whether a
 ranker is used at all, how far its order may leave retrieval's, and what came of their places mends its
-chances. What is kept has learnt from all.
+chances. What is kept of lists shown has learnt from all of them; of lists found it is the mean of the trial's
+networks, of which each has learnt from all but a part.
 """
 
 from dataclasses import dataclass, replace
