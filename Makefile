@@ -20,7 +20,7 @@ test: $(STAMP) lint
 	$(BIN)/python -m pytest
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n auto
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
