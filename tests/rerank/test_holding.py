@@ -7,8 +7,9 @@ from itertools import permutations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tastemaker.rerank import holding
-from tastemaker.rerank.holding import Cap, Share, Task, fill
+from tastemaker.rerank import program
+from tastemaker.rerank.holding import fill
+from tastemaker.rerank.task import Cap, Share, Task
 
 
 def over(cap: Cap, pinned: list[int], filling: tuple[int, ...]) -> int:
@@ -105,7 +106,7 @@ def test_what_greed_misses_is_found_by_hand_as_well():
 
 
 def test_where_no_program_may_look_pins_hold_and_what_breaks_is_counted(monkeypatch):
-    monkeypatch.setattr(holding._Program, "_solved", lambda *_: None)  # as if all nodes were used up
+    monkeypatch.setattr(program.Program, "_solved", lambda *_: None)  # as if all nodes were used up
     found = fill(replace(GREEDY_MISSES, pins={1: 0}))
     assert found.items == [1, 0]
     assert found.short == (1,)

@@ -12,111 +12,20 @@ to "at most 2"; a share is lowered by whole places.
 A greedy pass finds it in one go nearly always: it leaves out what a full cap or shares still owed forbid,
 and both forbid only what can't be. It can miss that an item uses up, under a cap, what a later share needs,
 or what would fill a later place. Then it ends with a place that it can't fill, and never with one filled
-wrongly; and the same question is put to an integer program over the kinds of items that caps and shares can
-tell apart. Such questions are NP-hard where caps are many, so a program may look at `NODES` nodes of its
-tree and no more: of what it hasn't found by then it says that it can't be.
+wrongly; and the same question is put to an integer program (`program`). Of what that hasn't found within
+its bounds it says that it can't be.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-NODES = 2_000
-Groups = Sequence[int] | Sequence[tuple[int, ...]]
-
-
-class Cap(NamedTuple):
-    """In the first `first` places no group is met more than `most` times.
-
-    groups: (n,) of each item its group, below 0 where it has none; or all its groups.
-    """
-
-    first: int
-    most: int
-    groups: Groups
-
-    def of(self, item: int) -> tuple[int, ...]:
-        found = self.groups[item]
-        return found if isinstance(found, tuple) else (found,) if found >= 0 else ()
-
-
-class Share(NamedTuple):
-    """In the first `first` places stand `need` items at least of which `member` (n,) is true."""
-
-    first: int
-    need: int
-    member: Sequence[bool] | npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be filled, and what it is held to.
-
-    Attributes:
-        size: n items, in their order.
-        places: K ≤ n, from 0. No cap or share looks further.
-        pins: the item at a place, none at two.
-        caps, shares: earlier ones before later ones where not all can hold.
-        apart: numbers of shares that have no item in common, any two of one tuple.
-    """
-
-    size: int
-    places: int
-    pins: Mapping[int, int]
-    caps: tuple[Cap, ...] = ()
-    shares: tuple[Share, ...] = ()
-    apart: tuple[tuple[int, ...], ...] = ()
-
-    @property
-    def ends(self) -> list[int]:
-        """After which places a cap or a share looks no further, ascending; last K."""
-        firsts = [cap.first for cap in self.caps] + [share.first for share in self.shares]
-        return sorted({self.places, *firsts})
-
-    @property
-    def spans(self) -> int:
-        """How many of the ends are those of a cap or a share: behind them all is free."""
-        firsts = [cap.first for cap in self.caps] + [share.first for share in self.shares]
-        return len(set(firsts))
-
-    def pinned(self, first: int) -> list[int]:
-        """The items that are pinned in the first places."""
-        return [item for place, item in self.pins.items() if place < first]
-
-    def free(self, first: int) -> int:
-        """How many of the first places have no pin."""
-        return first - sum(place < first for place in self.pins)
-
-    def at_first(self, cap: Cap) -> dict[int, int]:
-        """By group, how many of a cap's own are pinned. What pins alone have above it takes nothing more
-        from it: the group is full."""
-        if not self.pins:
-            return {}
-        counts = Counter(group for item in self.pinned(cap.first) for group in cap.of(item))
-        return {group: min(count, cap.most) for group, count in counts.items()}
-
-    def owed(self, share: Share) -> int:
-        return max(0, share.need - sum(bool(share.member[item]) for item in self.pinned(share.first)))
-
-
-class Filling(NamedTuple):
-    """The answer to a task.
-
-    items: K, in their places.
-    over: of each cap, how much higher than its `most` it had to be.
-    short: of each share, how many places of its `need` could not be.
-    promoted: the share that brought an item forward, by item.
-    """
-
-    items: list[int]
-    over: tuple[int, ...]
-    short: tuple[int, ...]
-    promoted: dict[int, int]
+from tastemaker.rerank.program import Program
+from tastemaker.rerank.task import Cap, Filling, Share, Task
 
 
 def ready() -> None:
@@ -130,7 +39,7 @@ def fill(task: Task) -> Filling:
     found = _greedy(task)
     if found is not None:
         return Filling(found[0], (0,) * len(caps), (0,) * len(shares), found[1])
-    program = _Program(task)
+    program = Program(task)
     over, short = program.loosened()
     looser = replace(
         task,
@@ -282,129 +191,3 @@ def _bits(task: Task) -> list[int]:
         bits = bits + np.asarray(share.member) * (1 << number)
     found: list[int] = bits.tolist()
     return found
-
-
-class _Program:
-    """The same question to an integer program: how many of each kind of item stand before each end.
-
-    A kind are the items that no cap that could be full and no share that is owed can tell apart.
-    """
-
-    def __init__(self, task: Task) -> None:
-        from scipy import sparse
-
-        self._task = task
-        self._ends = task.ends[: task.spans]
-        pinned = set(task.pins.values())
-        self._waiting = [item for item in range(task.size) if item not in pinned]
-        counts = [Counter(group for item in self._waiting for group in cap.of(item)) for cap in task.caps]
-        used = [task.at_first(cap) for cap in task.caps]
-        full = [
-            {group for group, count in own.items() if count + at_first.get(group, 0) > cap.most}
-            for cap, own, at_first in zip(task.caps, counts, used, strict=True)
-        ]
-        kinds: dict[tuple[tuple[frozenset[int], ...], tuple[bool, ...]], int] = {}
-        self._kind = {}
-        for item in self._waiting:
-            groups = tuple(frozenset(cap.of(item)) & own for cap, own in zip(task.caps, full, strict=True))
-            kind = groups, tuple(bool(share.member[item]) for share in task.shares)
-            self._kind[item] = kinds.setdefault(kind, len(kinds))
-        spans = list(zip([0, *self._ends[:-1]], self._ends, strict=True))
-        self._free = [task.free(end) - task.free(start) for start, end in spans]
-        self._size = len(kinds) * len(spans)
-        self._refused: set[int] = set()
-        lines: list[tuple[dict[int, float], float, float]] = []  # sums of variables, from and to
-        for span, free in enumerate(self._free):
-            lines.append(({self._at(kind, span): 1.0 for kind in kinds.values()}, free, free))
-        for number, there in Counter(self._kind.values()).items():
-            lines.append(({self._at(number, span): 1.0 for span in range(len(spans))}, 0, there))
-        for number, (cap, own, at_first) in enumerate(zip(task.caps, full, used, strict=True)):
-            for group in sorted(own):
-                line = self._within(cap.first, [n for key, n in kinds.items() if group in key[0][number]])
-                line[self._size + number] = -1.0
-                lines.append((line, -np.inf, cap.most - at_first.get(group, 0)))
-        for number, share in enumerate(task.shares):
-            line = self._within(share.first, [n for key, n in kinds.items() if key[1][number]])
-            line[self._size + len(task.caps) + number] = 1.0
-            lines.append((line, task.owed(share), np.inf))
-        self._from, self._to = (np.array([line[side] for line in lines], float) for side in (1, 2))
-        self._matrix = sparse.csr_array(
-            (
-                [factor for line, *_ in lines for factor in line.values()],
-                (
-                    [number for number, (line, *_) in enumerate(lines) for _ in line],
-                    [variable for line, *_ in lines for variable in line],
-                ),
-            ),
-            shape=(len(lines), self._size + len(task.caps) + len(task.shares)),
-        )
-        give = len(task.caps) + len(task.shares)
-        self._low = np.zeros(self._size + give)
-        # Fillings that take early items first answer most of what is asked later.
-        firsts: dict[int, int] = {}
-        for item, kind_of in self._kind.items():
-            firsts.setdefault(kind_of, item)
-        early = np.repeat([firsts[kind] for kind in range(len(kinds))], len(spans)) / task.size
-        self._early = np.concatenate([early, np.zeros(give)])
-        self._high = np.concatenate(
-            [np.tile(np.array(self._free, float), len(kinds)), np.full(give, float(task.places))]
-        )
-
-    def _at(self, kind: int, span: int) -> int:
-        return kind * len(self._ends) + span
-
-    def _within(self, first: int, kinds: Sequence[int]) -> dict[int, float]:
-        spans = [span for span, end in enumerate(self._ends) if end <= first]
-        return {self._at(kind, span): 1.0 for kind in kinds for span in spans}
-
-    def loosened(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """By how little caps (C,) and shares (S,) must give way, the first of them before all others."""
-        give = range(self._size, len(self._low))
-        as_they_are = np.where(np.arange(len(self._low)) < self._size, self._high, 0.0)
-        found = self._solved(self._low, as_they_are, self._early)
-        for variable in give:
-            if found is None or found[variable] > 0:
-                wish = np.zeros(len(self._low))
-                wish[variable] = 1.0
-                better = self._solved(self._low, self._high, wish)
-                found = found if better is None else better
-            if found is None:  # not even where everything gives way, of so many nodes: then all of it may
-                break
-            self._high[variable] = found[variable]
-        self._found = found
-        given = tuple(int(most) for most in self._high[self._size :])
-        return given[: len(self._task.caps)], given[len(self._task.caps) :]
-
-    def can_follow(self, item: int, span: int) -> bool:
-        """Whether all places can be filled where an item stands next before an end, the number of which is
-        `span`, after all those of which this was said before. What is true of one is true of its kind."""
-        variable = self._at(self._kind[item], span)
-        if variable in self._refused:
-            return False
-        self._low[variable] += 1
-        if self._found is None or self._found[variable] < self._low[variable]:
-            other = self._solved(self._low, self._high, self._early)
-            if other is None:
-                self._low[variable] -= 1
-                self._refused.add(variable)
-                return False
-            self._found = other
-        return True
-
-    def _solved(
-        self,
-        low: npt.NDArray[np.float64],
-        high: npt.NDArray[np.float64],
-        wish: npt.NDArray[np.float64],
-    ) -> npt.NDArray[np.int64] | None:
-        """Whole numbers between `low` and `high` that all lines allow, with the least of `wish`."""
-        from scipy.optimize import Bounds, LinearConstraint, milp
-
-        done = milp(
-            wish,
-            integrality=np.ones(len(low), np.int64),
-            bounds=Bounds(low, high),
-            constraints=LinearConstraint(self._matrix, self._from, self._to),
-            options={"node_limit": NODES},
-        )
-        return None if done.x is None else np.rint(done.x).astype(np.int64)

@@ -17,8 +17,9 @@ from tastemaker.recipe.rules import BusinessRule, CapRule, PromoteRule
 from tastemaker.rerank.contradictions import check
 from tastemaker.rerank.draft import Draft, Floats, Request
 from tastemaker.rerank.facts import Facts
-from tastemaker.rerank.holding import Cap, Filling, Share, Task, fill, ready
+from tastemaker.rerank.holding import fill, ready
 from tastemaker.rerank.readings import Reader, Reading, Standing, counted
+from tastemaker.rerank.task import Cap, Filling, Share, Task
 
 
 @dataclass(frozen=True)
