@@ -6,6 +6,7 @@ go together is seen when they meet a catalogue, in `tastemaker.rerank.rules`.
 
 import json
 import tomllib
+from abc import abstractmethod
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -45,9 +46,9 @@ class _Rule(Table):
         return until
 
     @property
+    @abstractmethod
     def does(self) -> str:
         """What it does, in words."""
-        raise NotImplementedError
 
     @property
     def called(self) -> str:
