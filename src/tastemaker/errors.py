@@ -4,6 +4,16 @@ A message is one line: what is wrong, what came, and what to do. The command lin
 ends with status 2; the service answers with a 4xx.
 """
 
+import difflib
+from collections.abc import Iterable
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What somebody may have meant who wrote `name`, or what there is."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(known)}."
+
 
 class TastemakerError(Exception):
     """A mistake in what was asked, or in what was given; never a defect of ours."""

@@ -1,13 +1,12 @@
 """The knobs of the rules that put a ranked list into its last order; the `[reranking]` table."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from tastemaker.errors import RecipeError
+from tastemaker.errors import RecipeError, hint
 from tastemaker.recipe.rules import BusinessRule
 from tastemaker.recipe.tables import Table
 from tastemaker.recipe.toml import merged
@@ -154,9 +153,8 @@ class RerankingRecipe(Table):
             return self
         named = dict.fromkeys([*self.placements, *(name for rule in self.rules for name in rule.placements)])
         if placement not in named:
-            close = difflib.get_close_matches(placement, named, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"There is {', '.join(named) or 'none here'}."
-            raise RecipeError(f"There is no placement {placement!r}. {hint}")
+            told = hint(placement, named) if named else "No placement is named in the recipe."
+            raise RecipeError(f"There is no placement {placement!r}. {told}")
         own = self.model_dump(exclude_unset=True, exclude={"placements"})
         return RerankingRecipe.model_validate(merged(own, self.placements.get(placement, {})))
 
