@@ -142,7 +142,7 @@ def quota(recommender: Recommender, fold: Fold, shows: int) -> tuple[Point, Poin
     """With such a place, and without."""
     knobs = recommender.recipe.evaluation
     users = who(fold, knobs.max_users, np.random.default_rng(recommender.recipe.seed))
-    plain, facts = recommender.unruled, recommender.reranker.facts
+    plain, facts = recommender.unruled, recommender.facts
     tries = Tries.empty(recommender.catalogue.size)
     rule = Freshness(FreshnessRule(quota=1 / K, quota_shows=shows), facts, tries)
     lists = np.full((2, len(users), K), PAD, np.int32)
@@ -168,7 +168,7 @@ def languages(asked: argparse.Namespace, console: Console) -> None:
         if kept is not None:
             recommender.save(kept)
     catalogue = recommender.catalogue
-    groups = recommender.reranker.facts.groups(LANGUAGE)
+    groups = recommender.facts.groups(LANGUAGE)
     tongue = groups.first(np.arange(catalogue.size, dtype=np.int32))
     english = groups.names.index(ENGLISH)
     shares = np.bincount(tongue[tongue != PAD], minlength=len(groups.names)) / catalogue.size
@@ -233,12 +233,12 @@ def told(point: Point, first: Point) -> dict[str, Any]:
         "ndcg_at_10": plain(point.ndcg),
         "lost": plain(point.loss),
         "lost_share": round((point.loss.mean or 0.0) / (first.ndcg.mean or 1.0), 4),
-        "diversity": round(point.diversity, 4),
-        "diversity_gain": round(point.diversity / first.diversity - 1, 4),
+        "diversity": round(point.diversity or 0.0, 4),
+        "diversity_gain": round((point.diversity or 0.0) / (first.diversity or 1.0) - 1, 4),
         "coverage": round(point.coverage, 4),
         "coverage_gain": round(point.coverage / first.coverage - 1, 4),
-        "gini": round(point.gini, 4),
-        "novelty": round(point.novelty, 4),
+        "gini": round(point.gini or 0.0, 4),
+        "novelty": round(point.novelty or 0.0, 4),
         "age_days": None if point.age_days is None else round(point.age_days),
         "popularity": round(point.popularity, 4),
     }

@@ -128,6 +128,12 @@ class Interactions:
         kept = self.where(new_rows[self.rows] != PAD)
         return replace(kept, rows=new_rows[kept.rows])
 
+    def first_times(self, items: int) -> npt.NDArray[np.float64]:
+        """(items,) when each row was first touched; infinite where it never was."""
+        first = np.full(items, np.inf)
+        np.minimum.at(first, self.rows, self.times)
+        return first
+
     def counts(self, items: int) -> npt.NDArray[np.int64]:
         """(N,) how many events each of `items` rows has."""
         return np.bincount(self.rows, minlength=items)

@@ -18,7 +18,7 @@ from tastemaker.data.split import Fold
 from tastemaker.evaluation import metrics
 from tastemaker.evaluation.baselines import Baseline, Users
 from tastemaker.evaluation.intervals import Interval, bootstrap_means, interval
-from tastemaker.evaluation.report import Contest, Line, Mark, Report, Verdict
+from tastemaker.evaluation.report import Contest, Line, Mark, Report, Verdict, plain
 from tastemaker.hits import best
 
 BLOCK_BYTES = 64 * 2**20
@@ -213,10 +213,10 @@ def compare(
             name=result.name,
             is_baseline=result.name not in models,
             marks={
-                key: _mark(interval(means[at], drawn[:, at]))
+                key: Mark.of(interval(means[at], drawn[:, at]))
                 for at, key in enumerate(keys, number * len(keys))
             },
-            overall={key: _plain(value) for key, value in result.overall.items()},
+            overall={key: plain(value) for key, value in result.overall.items()},
             seconds=round(result.seconds, 3),
         )
         for number, result in enumerate(results)
@@ -250,13 +250,4 @@ def _contest(ours: str, theirs: str, metric: str, difference: Interval) -> Conte
     verdict: Verdict = "no difference can be shown"
     if difference.excludes_zero:
         verdict = "better" if difference.low > 0 else "worse"
-    return Contest(ours, theirs, metric, _mark(difference), verdict)
-
-
-def _mark(measured: Interval) -> Mark:
-    return Mark(*(_plain(value) for value in measured))
-
-
-def _plain(value: float) -> float | None:
-    """What JSON can hold: it has no NaN."""
-    return None if np.isnan(value) else float(value)
+    return Contest(ours, theirs, metric, Mark.of(difference), verdict)

@@ -3,7 +3,6 @@
 In come marks of each person, as an exam gives them, and what is known of people; out comes a line a group.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,8 @@ from rich.text import Text
 
 from tastemaker.data.catalogue import PAD, Catalogue
 from tastemaker.data.interactions import Interactions
-from tastemaker.errors import DataError
-from tastemaker.evaluation.intervals import DRAWS_AT_ONCE, Interval, mean_interval
+from tastemaker.errors import DataError, hint
+from tastemaker.evaluation.intervals import DRAWS_AT_ONCE, mean_interval
 from tastemaker.evaluation.report import TITLES, Mark
 from tastemaker.recipe import Role
 
@@ -131,7 +130,7 @@ def by_people(recommender: "Recommender", exam: "Marked", column: str) -> People
         PeopleLine(
             name,
             int(own.sum()),
-            {metric: _mark(mean_interval(each[own], rng, resamples)) for metric, each in values.items()},
+            {metric: Mark.of(mean_interval(each[own], rng, resamples)) for metric, each in values.items()},
         )
         for name, own in zip(names, member.T, strict=True)
     )
@@ -148,7 +147,7 @@ def by_people(recommender: "Recommender", exam: "Marked", column: str) -> People
         exam.ours.k,
         lines,
         lines[place].name,
-        _mark(rest),
+        Mark.of(rest),
         chance,
         is_apart and chance <= LEVEL,
         tuple(more),
@@ -206,9 +205,7 @@ def _grouped(
         return _categories(values)
     if column == ACTIVITY:
         return _thirds(np.diff(history.offsets)[asked].astype(np.float64), DEGREES, "events")
-    close = difflib.get_close_matches(column, [*there, ACTIVITY], n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join([*there, ACTIVITY])}."
-    raise DataError(f"Nothing called {column!r} is known of people. {hint}")
+    raise DataError(f"Nothing called {column!r} is known of people. {hint(column, [*there, ACTIVITY])}")
 
 
 def _categories(values: Sequence[Any]) -> tuple[list[str], list[list[int]], list[str]]:
@@ -260,10 +257,6 @@ def _enough(names: list[str], member: npt.NDArray[np.bool_]) -> tuple[list[str],
         return names, member
     together = member[:, others].any(1)
     return [*(names[place] for place in kept), "others"], np.column_stack([member[:, kept], together])
-
-
-def _mark(measured: Interval) -> Mark:
-    return Mark(*(None if np.isnan(value) else float(value) for value in measured))
 
 
 def _told(mark: Mark) -> str:

@@ -4,6 +4,7 @@ A report is plain values: it goes into a bundle's manifest and comes back as it 
 itself for a console or as Markdown.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -12,6 +13,8 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from tastemaker.evaluation.intervals import Interval
 
 Verdict = Literal["better", "worse", "no difference can be shown"]
 
@@ -31,6 +34,11 @@ TITLES = {
 """How a metric is called for people."""
 
 
+def plain(value: float) -> float | None:
+    """What JSON can hold: it has no NaN."""
+    return None if math.isnan(value) else float(value)
+
+
 @dataclass(frozen=True)
 class Mark:
     """A mean over users with its 95 % interval; None where nobody was asked."""
@@ -38,6 +46,10 @@ class Mark:
     mean: float | None
     low: float | None
     high: float | None
+
+    @classmethod
+    def of(cls, measured: Interval) -> "Mark":
+        return cls(*(plain(value) for value in measured))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tastemaker.errors import RecipeError
 from tastemaker.evaluation import metrics
 from tastemaker.evaluation.exam import asked as who
 from tastemaker.evaluation.intervals import difference_interval, mean_interval
-from tastemaker.evaluation.report import Mark
+from tastemaker.evaluation.report import Mark, plain
 from tastemaker.progress import Progress, Report, silent
 from tastemaker.recipe import RerankingRecipe
 
@@ -42,10 +42,10 @@ class Point:
         strength: 0 is no rule.
         ndcg: mean over people.
         loss: what it is less than without the rule, paired over people; above 0 is worse.
-        diversity: mean pairwise 1 − cosine of a list.
+        diversity: mean pairwise 1 − cosine of a list; None for lists of one.
         coverage: share of the catalogue shown to anyone.
         gini: how unequally the catalogue is shown.
-        novelty: bits.
+        novelty: bits; None where nobody has touched anything.
         age_days: mean over lists of the median age; None where nothing is known of ages.
         popularity: mean of `Facts.popularity` over what is shown.
         shares: of the places, by group, where groups were asked for.
@@ -54,10 +54,10 @@ class Point:
     strength: float
     ndcg: Mark
     loss: Mark
-    diversity: float
+    diversity: float | None
     coverage: float
-    gini: float
-    novelty: float
+    gini: float | None
+    novelty: float | None
     age_days: float | None
     popularity: float
     shares: Mapping[str, float]
@@ -94,13 +94,17 @@ class Curves:
                     f"{point.strength:g}",
                     f"{point.ndcg.mean:.4f}",
                     _loss(point),
-                    f"{point.diversity:.3f}",
-                    f"{point.coverage:.3f}",
-                    f"{point.gini:.3f}",
+                    _figure(point.diversity),
+                    _figure(point.coverage),
+                    _figure(point.gini),
                     "" if point.age_days is None else f"{point.age_days:,.0f}",
                     *([_most(point)] if self._are_grouped else []),
                 )
         return shown
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _most(point: Point) -> str:
@@ -140,28 +144,27 @@ def curves_of(
     k = min(knobs.k if k is None else k, size)
     rng = np.random.default_rng(recommender.recipe.seed)
     users = who(fold, knobs.max_users, rng)
-    asked = recommender.unruled.usually
-    chains = [
-        (name, strength, recommender.with_rules(RerankingRecipe.model_validate(settings)).usually.chain)
+    plain_order = recommender.unruled
+    ruled = [
+        (name, strength, recommender.with_rules(RerankingRecipe.model_validate(settings)))
         for name, points in rules.items()
         for strength, settings in points
     ]
-    shown = np.full((len(chains), len(users), k), PAD, np.int32)
-    log, facts = fold.history, recommender.reranker.facts
+    shown = np.full((len(ruled), len(users), k), PAD, np.int32)
+    log = fold.history
     for at in range(0, len(users), BLOCK):
         block = users[at : at + BLOCK]
-        lists = recommender.unruled.in_order(log, block, recommender.pool(k), asked)
+        lists = plain_order.in_order(log, block, recommender.pool(k), plain_order.usually)
         for place, (user, found) in enumerate(zip(block.tolist(), lists, strict=True), at):
-            request = asked.request(k, log.of(user), facts.now, log.user_ids[user], recommender.recipe.seed)
-            for number, (_, _, chain) in enumerate(chains):
-                rows = (found if chain is None else chain(found, request).found).rows[:k]
+            for number, (_, _, by) in enumerate(ruled):
+                rows = by.shown(found, k, by.usually, log.of(user), log.user_ids[user]).found.rows
                 shown[number, place, : len(rows)] = rows
         report(Progress("lists", min(at + BLOCK, len(users)), len(users)))
     judge = Judge(recommender, fold, users, k, groups)
-    plain = {name: judge.ndcg(shown[n]) for n, (name, strength, _) in enumerate(chains) if strength == 0}
+    without = {name: judge.ndcg(shown[n]) for n, (name, strength, _) in enumerate(ruled) if strength == 0}
     found_points: dict[str, list[Point]] = {}
-    for number, (name, strength, _) in enumerate(chains):
-        point = judge.point(strength, shown[number], plain[name])
+    for number, (name, strength, _) in enumerate(ruled):
+        point = judge.point(strength, shown[number], without[name])
         found_points.setdefault(name, []).append(point)
     return Curves(k, len(users), split, {name: tuple(points) for name, points in found_points.items()})
 
@@ -184,7 +187,7 @@ class Judge:
     ) -> None:
         self._fold, self._users, self._k = fold, users, k
         self._vectors = np.asarray(recommender.nearest.neighbours.vectors)
-        self._facts = recommender.reranker.facts
+        self._facts = recommender.facts
         self._size = recommender.catalogue.size
         self._counts = fold.train.counts(self._size)
         self._resamples = recommender.recipe.evaluation.bootstrap
@@ -197,7 +200,7 @@ class Judge:
         every[self._users] = rows
         return metrics.ndcg(every, self._fold.targets, self._k)[self._users]
 
-    def point(self, strength: float, rows: Rows, plain: metrics.PerUser) -> Point:
+    def point(self, strength: float, rows: Rows, without: metrics.PerUser) -> Point:
         """Of one strength, beside the marks (A,) without it."""
         ndcg = self.ndcg(rows)
         rng = np.random.default_rng(self._seed)
@@ -205,12 +208,12 @@ class Judge:
         ages = self._facts.age_days(kept, self._facts.now)
         return Point(
             strength,
-            Mark(*mean_interval(ndcg, rng, self._resamples)),
-            Mark(*difference_interval(plain, ndcg, rng, self._resamples)),
-            metrics.diversity(rows, self._vectors),
+            Mark.of(mean_interval(ndcg, rng, self._resamples)),
+            Mark.of(difference_interval(without, ndcg, rng, self._resamples)),
+            plain(metrics.diversity(rows, self._vectors)),
             metrics.coverage(rows, self._size),
-            metrics.gini(rows, self._size),
-            metrics.novelty(rows, self._counts),
+            plain(metrics.gini(rows, self._size)),
+            plain(metrics.novelty(rows, self._counts)),
             None if np.isnan(ages).all() else float(np.nanmedian(ages)),
             float(self._facts.popularity[kept].mean()),
             self._shares(kept),

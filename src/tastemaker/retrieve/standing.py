@@ -80,6 +80,5 @@ def newest(bundle: Bundle) -> Scores:
         return np.where(np.isnan(released), -np.inf, released)
     if not log.size or not log.is_clock or not log.is_ordered:
         return np.arange(catalogue.size, dtype=np.float64)
-    first = np.full(catalogue.size, np.inf)
-    np.minimum.at(first, log.rows, log.times)
+    first = log.first_times(catalogue.size)
     return np.where(np.isinf(first), log.times.max() + DAY_S, first) / DAY_S
