@@ -1,6 +1,6 @@
 """Why an item stands in a slate, in words that can be checked.
 
-"Because you watched X" is said of the history item without which the recommended one would score
+"Because of X" is said of the history item without which the recommended one would score
 lowest: it is left out and the network asked again, so the reason is true of the model by its making. Where a
 ranker orders the list, it is asked again too.
 """
@@ -37,10 +37,11 @@ def because(
         return [()] * len(found)
     places = np.where(brought, places, PAD)
     history = recommender.nearest.window(log, np.array([user], np.int32)).rows[0]
-    if recommender.ranker is not None:
-        places = np.where(
-            _falls_without(recommender, log, user, found.rows, history[places], asked), places, PAD
-        )
+    named = np.flatnonzero(places != PAD)
+    if recommender.ranker is not None and len(named):
+        most = recommender.pool(len(found))
+        rows, without = found.rows[named], history[places[named]]
+        places[named[~_falls_without(recommender, log, user, rows, without, most, asked)]] = PAD
     titles = recommender.catalogue.titles
     return [(f"because of {titles[history[place]]}",) if place != PAD else () for place in places]
 
@@ -58,10 +59,20 @@ def _lifting(
 
 
 def _falls_without(
-    recommender: "Recommender", log: Interactions, user: int, rows: Rows, named: Rows, asked: "Asked"
+    recommender: "Recommender",
+    log: Interactions,
+    user: int,
+    rows: Rows,
+    named: Rows,
+    most: int,
+    asked: "Asked",
 ) -> npt.NDArray[np.bool_]:
     """(n,) whether each of `rows` (n,) scores lower with the ranker once what it is `named` (n,) after is
-    gone from the history. All stages are asked again, since the ranker sees what the earlier ones say."""
+    gone from the history. All stages are asked again, since the ranker sees what the earlier ones say.
+
+    Args:
+        most: candidates of which the list was chosen.
+    """
     own = slice(log.offsets[user], log.offsets[user + 1])
     different = np.unique(named)
     kept = [np.flatnonzero(log.rows[own] != row) + own.start for row in different]
@@ -81,7 +92,6 @@ def _falls_without(
     if occasion.now is None and log.is_clock and own.stop > own.start:
         occasion = occasion._replace(now=float(np.nextafter(log.times[own.stop - 1], np.inf)))
     users = np.arange(len(kept), dtype=np.int32)
-    most = recommender.pool(len(rows))
     scores = np.full((len(kept), len(rows)), -np.inf)
     lists = recommender.in_order(variants, users, most, asked._replace(occasion=occasion, is_what_if=True))
     for place, found in enumerate(lists):

@@ -38,7 +38,7 @@ RULED = ("placement", "weights", "rules")
 NOBODY, NEVER = np.zeros(0, np.int32), np.zeros(0)
 OLDEST = 150
 """Years that a viewer may have."""
-LENT = ("nearest", "series", "sources", "finder", "limits", "memory")
+LENT = ("nearest", "series", "sources", "finder", "limits", "facts", "memory")
 """Parts that neither ranker nor rules have a say in."""
 
 
@@ -77,8 +77,12 @@ class Stages:
         """What gives lists their last order."""
         from tastemaker.rerank.reranker import Reranker  # and with it SciPy, which not every process needs
 
-        facts = Facts(self.bundle, np.asarray(self.nearest.neighbours.vectors), self.series)
-        return Reranker(self.recipe.reranking, facts, self.memory)
+        return Reranker(self.recipe.reranking, self.facts, self.memory)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What rules know of the catalogue."""
+        return Facts(self.bundle, np.asarray(self.nearest.neighbours.vectors), self.series)
 
     @cached_property
     def memory(self) -> Memory:
@@ -125,7 +129,7 @@ class Stages:
         return asked if allowed is None else asked._replace(limit=limit.within(allowed))
 
     def _now(self, asked: Asked) -> float:
-        return self.reranker.facts.now if asked.occasion.now is None else asked.occasion.now
+        return self.facts.now if asked.occasion.now is None else asked.occasion.now
 
     def pool(self, k: int) -> int:
         """Candidates of which a list of k is chosen."""

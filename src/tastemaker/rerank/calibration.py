@@ -68,9 +68,11 @@ class Calibration:
     def __init__(self, knobs: CalibrationRule, facts: Facts) -> None:
         self._strength, self._half_life = knobs.strength, knobs.half_life_items
         column = facts.main_column if knobs.of == "auto" else knobs.of
-        nothing = Groups.of([[]] * facts.catalogue.size)
-        self._groups = nothing if column is None else facts.groups(column)
-        self._kinds = _kinds(self._groups)
+        if column is None:
+            self._groups = Groups.of([[]] * facts.catalogue.size)
+            self._kinds = np.zeros(facts.catalogue.size, np.int64)
+        else:
+            self._groups, self._kinds = facts.groups(column), facts.kinds(column)
         self._text = f"your mix of {plain_name(column or '').replace('_', ' ')}"
 
     def __call__(self, draft: Draft, request: Request) -> Draft:
@@ -166,13 +168,3 @@ def _following(kind_of: Ints) -> list[int]:
     is_same = kind_of[order[1:]] == kind_of[order[:-1]]
     following[order[:-1][is_same]] = order[1:][is_same]
     return cast(list[int], following.tolist())
-
-
-def _kinds(groups: Groups) -> Ints:
-    """(N,) a number for each set of groups that items are in: the sum of a random number a group.
-
-    64 bits: that two of a million sets have the same sum is as likely as 1 in 10⁷.
-    """
-    marks = np.random.default_rng(0).integers(0, 2**64, len(groups.names), np.uint64)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(marks[groups.codes], dtype=np.uint64)])
-    return np.unique(sums[groups.offsets[1:]] - sums[groups.offsets[:-1]], return_inverse=True)[1]

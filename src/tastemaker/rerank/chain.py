@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.data.catalogue import Rows
+from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.rerank.draft import Draft, Request, Rule
 from tastemaker.retrieve.candidates import Candidates
 from tastemaker.slate import Move
@@ -50,12 +50,7 @@ class Shown:
         rows = self.found.rows
         if len(self.steps) < 2:
             return [()] * len(rows)
-        size = max((int(order.max(initial=-1)) for _, order in self.steps), default=-1) + 1
-        ranks = []
-        for _, order in self.steps:
-            rank = np.zeros(size, np.int64)
-            rank[order] = np.arange(1, len(order) + 1)
-            ranks.append(rank[rows])
+        ranks = [_places(order, rows) + 1 for _, order in self.steps]
         told: list[list[Move]] = [[] for _ in rows]
         for (name, _), before, after in zip(self.steps[1:], ranks[:-1], ranks[1:], strict=True):
             for place in np.flatnonzero(before != after):
@@ -104,12 +99,19 @@ class Chain:
         )
 
 
+def _places(order: Rows, rows: Rows) -> npt.NDArray[np.intp]:
+    """(m,) where each of `rows` (m,) stands in an order (n,), from 0; PAD where it doesn't."""
+    if not len(order):
+        return np.full(len(rows), PAD, np.intp)
+    sorter = np.argsort(order)
+    at = sorter[np.minimum(np.searchsorted(order, rows, sorter=sorter), len(order) - 1)]
+    return np.where(order[at] == rows, at, PAD)
+
+
 def _placed(found: Candidates, rows: Rows, scores: npt.NDArray[np.float32]) -> Candidates:
     """`found` in the order of `rows` (m,); one that isn't among them was brought by a pin."""
-    order = np.argsort(found.rows)
-    at = np.searchsorted(found.rows, rows, sorter=order)
-    at = order[np.minimum(at, len(order) - 1)] if len(order) else at
-    is_pin = found.rows[at] != rows if len(order) else np.ones(len(rows), bool)
+    at = _places(found.rows, rows)
+    is_pin = at == PAD
     if not is_pin.any():
         return Candidates(rows, scores, found.names, found.by[at], found.said[at])
     said = np.full((len(rows), len(found.names) + 1), np.nan, np.float32)

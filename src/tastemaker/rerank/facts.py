@@ -1,6 +1,5 @@
 """What rules know of a catalogue: its groups by any column, vectors, ages, popularity."""
 
-import difflib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -13,7 +12,7 @@ from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.names import plain_name
 from tastemaker.data.released import released_days
 from tastemaker.data.titles import franchise_key
-from tastemaker.errors import RecipeError
+from tastemaker.errors import RecipeError, hint
 from tastemaker.recipe import Role
 from tastemaker.retrieve.series import Series
 
@@ -93,6 +92,7 @@ class Facts:
         self.catalogue = bundle.catalogue
         self._series = Series(self.catalogue.titles) if series is None else series
         self._made: dict[str, Groups] = {}
+        self._kinds: dict[str, npt.NDArray[np.int64]] = {}
 
     def groups(self, name: str) -> Groups:
         """By a column of categories, by `series`, `franchise` or `popularity_tier`.
@@ -103,6 +103,22 @@ class Facts:
         if name not in self._made:
             self._made[name] = self._grouped(name)
         return self._made[name]
+
+    def kinds(self, name: str) -> npt.NDArray[np.int64]:
+        """(N,) a number for each set of groups that items are in: the sum of a random number a group.
+
+        64 bits: that two of a million sets have the same sum is as likely as 1 in 10⁷.
+
+        Args:
+            name: as `groups` takes it.
+        """
+        if name not in self._kinds:
+            groups = self.groups(name)
+            marks = np.random.default_rng(0).integers(0, 2**64, len(groups.names), np.uint64)
+            sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(marks[groups.codes], dtype=np.uint64)])
+            own = sums[groups.offsets[1:]] - sums[groups.offsets[:-1]]
+            self._kinds[name] = np.unique(own, return_inverse=True)[1].astype(np.int64)
+        return self._kinds[name]
 
     @cached_property
     def main_column(self) -> str | None:
@@ -142,7 +158,7 @@ class Facts:
     @cached_property
     def ages_by(self) -> Literal["day", "year", "log"]:
         """What ages are told by: the catalogue, to the day or to no more than the year, or first touches."""
-        if released_days(self.catalogue) is None:
+        if self._released_days is None:
             return "log"
         return "day" if self.catalogue.by_role(Role.DATE) else "year"
 
@@ -153,7 +169,7 @@ class Facts:
         log = self._bundle.histories
         if log.size and log.is_clock:
             return float(np.nextafter(log.times.max(), np.inf))
-        days = released_days(self.catalogue)
+        days = self._released_days
         return np.nan if days is None or np.isnan(days).all() else float(np.nanmax(days) + 1) * DAY_S
 
     @cached_property
@@ -169,15 +185,17 @@ class Facts:
         return np.asarray(figures / max(figures.max(initial=0.0), 1e-12), np.float32)
 
     @cached_property
+    def _released_days(self) -> npt.NDArray[np.float64] | None:
+        return released_days(self.catalogue)
+
+    @cached_property
     def _came_days(self) -> npt.NDArray[np.float64]:
-        released, log = released_days(self.catalogue), self._bundle.histories
-        if released is not None:
-            return released
+        log = self._bundle.histories
+        if self._released_days is not None:
+            return self._released_days
         if not log.size or not log.is_clock:
             return np.full(self.catalogue.size, np.nan)
-        first = np.full(self.catalogue.size, np.inf)
-        np.minimum.at(first, log.rows, log.times)
-        return first / DAY_S
+        return log.first_times(self.catalogue.size) / DAY_S
 
     def _grouped(self, name: str) -> Groups:
         titles = self.catalogue.titles
@@ -202,9 +220,7 @@ class Facts:
         found = there.get(plain_name(name))
         if found is None:
             known = [*there.values(), "series", "franchise", "popularity_tier"]
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(known)}."
-            raise RecipeError(f"No column of categories is called {name!r}. {hint}")
+            raise RecipeError(f"No column of categories is called {name!r}. {hint(name, known)}")
         return found
 
     def _tiers(self) -> list[str]:

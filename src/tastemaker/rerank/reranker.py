@@ -1,5 +1,6 @@
 """The rules of a recipe, made once: for a placement, and with the strengths that a request asks for."""
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -31,7 +32,10 @@ class Reranker:
 
     def __init__(self, recipe: RerankingRecipe, facts: Facts, memory: Memory) -> None:
         self.recipe, self.facts, self.memory = recipe, facts, memory
+        self._here = lru_cache(KEPT)(recipe.at)
         self._made = lru_cache(KEPT)(self._make)
+        self._rules = lru_cache(4 * KEPT)(self._one)
+        self._business = lru_cache(KEPT)(self._read)
 
     def chain(
         self,
@@ -48,23 +52,36 @@ class Reranker:
         Raises: RecipeError where there is no such placement, a strength can't be, rules contradict each
             other, or one speaks of a column that there isn't; FilterError.
         """
-        recipe = self.recipe
-        if rules is not None:
-            recipe = recipe.model_copy(update={"rules": tuple(rules)})
-        recipe = recipe.at(placement).weighed(weights or {})
-        # As text: tables of a recipe hold dicts, which can't be keys.
-        return self._made(placement, recipe.model_dump_json())
+        if rules is None:
+            return self._made(placement, tuple(sorted((weights or {}).items())))
+        recipe = self.recipe.model_copy(update={"rules": tuple(rules)})
+        return self._chain(recipe.at(placement).weighed(weights or {}), placement)
 
-    def _make(self, placement: str, text: str) -> Chain | None:
-        recipe = RerankingRecipe.model_validate_json(text)
+    def _make(self, placement: str, weights: tuple[tuple[str, float], ...]) -> Chain | None:
+        return self._chain(self._here(placement).weighed(dict(weights)), placement)
+
+    def _chain(self, recipe: RerankingRecipe, placement: str) -> Chain | None:
         rules = [rule for name in recipe.order if (rule := self._rule(name, recipe)) is not None]
         if not recipe.rules:
             return Chain(rules) if rules else None
-        business = BusinessRules(recipe.rules, self.facts, placement)
+        # By what they say, as text: tables of a rule may hold dicts, which can't be keys.
+        said = json.dumps([rule.model_dump(mode="json") for rule in recipe.rules])
+        business = self._business(placement, said)
         first, last = business.halves
         return Chain([first, *rules, last], business)
 
+    def _read(self, placement: str, said: str) -> BusinessRules:
+        rules = RerankingRecipe.model_validate({"rules": json.loads(said)}).rules
+        return BusinessRules(rules, self.facts, placement)
+
     def _rule(self, name: str, recipe: RerankingRecipe) -> Rule | None:
+        """One that another chain has with the same knobs is the same."""
+        return self._rules(
+            name, RerankingRecipe.model_validate({name: getattr(recipe, name)}).model_dump_json()
+        )
+
+    def _one(self, name: str, said: str) -> Rule | None:
+        recipe = RerankingRecipe.model_validate_json(said)
         facts, tries = self.facts, self.memory.tries
         match name:
             case "popularity" if recipe.popularity.strength:

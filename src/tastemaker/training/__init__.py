@@ -78,8 +78,9 @@ def check_rules(data: Dataset, recipe: Recipe) -> None:
     if recipe.reranking == RerankingRecipe():
         return
     nothing = Parts("content", {"item_vectors": np.zeros((data.items.size, 2), np.float32)}, {}, 1)
+    reranker = Recommender(bundle(data, recipe, nothing)).reranker
     for placement in ("", *recipe.reranking.placements):
-        Recommender(bundle(data, recipe, nothing)).reranker.chain(placement)
+        reranker.chain(placement)
 
 
 def check_ready(recipe: Recipe) -> None:
