@@ -72,7 +72,8 @@ def in_numpy(network: Any) -> Callable[[dict[str, Floats]], Floats]:
 def of_found(request: Lessons, networks: int) -> bytes:
     """The `.tflite` file of so many untrained networks of one head, as one; what orders lists found."""
     from tastemaker.model.mixing import mixed
-    from tastemaker.model.ranking import FittedRanker, ranking_network
+    from tastemaker.model.ranking import FittedRanker
+    from tastemaker.model.ranking_network import ranking_network
     from tastemaker.model.wide import Line
 
     scaling, width = Scaling.fit(request.numbers), request.numbers.shape[1]
@@ -114,7 +115,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1000)
     asked = parser.parse_args()
     from tastemaker.model.export import to_litert
-    from tastemaker.model.ranking import ranking_network
+    from tastemaker.model.ranking_network import ranking_network
 
     table = Table(title=f"{asked.candidates} candidates × {asked.numbers} numbers, µs of one core")
     for heading in ("vectors", "experts", "engine", "median", "quickest tenth", "largest difference"):

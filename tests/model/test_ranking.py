@@ -13,7 +13,8 @@ from tastemaker.retrieve.tower import Tower
 
 keras = pytest.importorskip("keras")
 
-from tastemaker.model.ranking import FittedRanker, fit_ranker, ranking_network  # noqa: E402
+from tastemaker.model.ranking import FittedRanker, fit_ranker  # noqa: E402
+from tastemaker.model.ranking_network import ranking_network  # noqa: E402
 
 pytestmark = pytest.mark.slow  # TensorFlow takes seconds to load
 
