@@ -383,7 +383,7 @@ def test_a_filter_that_nothing_passes_says_why(facts):
     ],
 )
 def test_what_never_meets_is_no_contradiction(one, other, facts):
-    read(facts, {**PIN_A, **one}, {**PIN_B, **other})
+    assert read(facts, {**PIN_A, **one}, {**PIN_B, **other}).remarks == ()
 
 
 @pytest.mark.parametrize(
@@ -401,13 +401,18 @@ def test_what_meets_once_is_one(one, other, facts):
 
 
 def test_what_may_both_hold_is_no_contradiction(facts):
-    read(facts, PIN_A, PIN_A)
-    read(facts, PIN_A, SERIES, {**PIN_B, "place": 6})
     half = {"do": "promote", "share": 0.5, "first": 3}
-    read(facts, {**half, **KOREAN}, {**half, "where": "language == 'en'"})
-    read(facts, {**half, **KOREAN, "share": 1}, {**half, "items": ["a", "b", "c"], "share": 1})
-    read(facts, {**half, **KOREAN, "share": 1}, {"do": "promote", "items": ["d"], "share": 0.2, "first": 15})
-    read(facts, {"do": "promote", "where": "rating == 'NC'", "share": 0.5}, {"do": "block", "items": ["a"]})
+    for rules in [
+        (PIN_A, PIN_A),
+        (PIN_A, SERIES, {**PIN_B, "place": 6}),
+        ({**half, **KOREAN}, {**half, "where": "language == 'en'"}),
+        ({**half, **KOREAN, "share": 1}, {**half, "items": ["a", "b", "c"], "share": 1}),
+        ({**half, **KOREAN, "share": 1}, {"do": "promote", "items": ["d"], "share": 0.2, "first": 15}),
+    ]:
+        assert read(facts, *rules).remarks == ()
+    nothing = {"do": "promote", "where": "rating == 'NC'", "share": 0.5}
+    (remark,) = read(facts, nothing, {"do": "block", "items": ["a"]}).remarks
+    assert "no item has 'NC'" in remark
 
 
 def test_a_rule_that_can_not_be_read_is_named(facts):
