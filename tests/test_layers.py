@@ -12,6 +12,7 @@ ORDER = [
     ["errors"],
     ["recipe", "progress"],
     ["slate"],
+    ["pages"],
     ["data"],
     ["features"],
     ["hits"],
