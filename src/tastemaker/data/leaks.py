@@ -278,8 +278,8 @@ def _pairs(part: Interactions, fold: Fold) -> npt.NDArray[np.int64]:
 
 
 def _close(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> Which:
-    """Equal up to what a file with two digits keeps."""
-    return np.asarray(np.abs(one - other) <= np.minimum(0.005, 1e-6 + 1e-3 * np.abs(other)))
+    """Equal up to what a file with two digits behind the point keeps."""
+    return np.asarray(np.abs(one - other) <= 0.0051)
 
 
 def _notes(fold: Fold, protocol: Protocol) -> Iterator[str]:

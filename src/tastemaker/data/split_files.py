@@ -177,12 +177,12 @@ def items_of(folder: Path) -> pl.DataFrame:
 
 def fingerprint(events: pl.DataFrame) -> str:
     """sha256 of events as sorted lines of JSON; columns `user_id, item_id, timestamp, weight`."""
-    columns = events.select(COLUMNS).with_columns(pl.col("weight").cast(pl.Float64)).iter_rows()
+    columns = events.select(pl.col("user_id", "item_id"), pl.col("timestamp", "weight").cast(pl.Float64))
     lines = sorted(
         json.dumps(
             [user, item, int(time) if time.is_integer() else time, weight], ensure_ascii=False
         ).encode()
-        for user, item, time, weight in columns
+        for user, item, time, weight in columns.iter_rows()
     )
     return hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
 
