@@ -41,7 +41,7 @@ def test_a_model_that_has_learnt_the_targets_is_told_on(tastemaker, history_bund
     assert f"has learnt {targets} of the {targets} targets" in json.loads(done.stdout)["split"]
 
 
-@pytest.mark.parametrize("strategy", ["random", "user_holdout", "cold_user"])
+@pytest.mark.parametrize("strategy", ["random", "cold_user"])
 def test_the_exam_held_in_training_can_ask_strangers(tastemaker, planted, settings, strategy, tmp_path):
     files = ("--items", planted.items, "--interactions", planted.interactions)
     named = ("--set", f"split.strategy={strategy}")
