@@ -1,4 +1,4 @@
-"""Whether numbers are as sure as they say, in worlds whose truth is known. benchmarks/honesty.py asks more."""
+"""Are numbers as sure as they say, where the truth is known? benchmarks/honesty.py asks more of them."""
 
 import numpy as np
 import pytest
