@@ -1,6 +1,7 @@
 """Do intervals hold the truth as often as they say, and tests raise false alarms no oftener?
 
     python -m benchmarks.honesty --law hits --share 0.02 --users 50
+    python -m benchmarks.honesty --law hits --share 0.02 --users 50 --ways     other intervals of the mean
 
 A thousand worlds whose truth is known. In each, users who are easy or hard for all models alike (correlation
 0.7) are asked by models with the same law, and by one that is better by a known gain. `shift` adds a normal
@@ -11,13 +12,14 @@ targets. Rates of 95 % and of 5 % are measured with a standard error of 0.7 poin
 
 import argparse
 import json
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
-from scipy import special
+from scipy import special, stats
 
 from benchmarks.rows import RESULTS, record
 from tastemaker.evaluation.comparison import LEVEL, detectable, holm, permutation_test
@@ -102,6 +104,49 @@ def measured(law: Law, users: int, worlds: int, seed: int) -> dict[str, float]:
     return {"gain": better - mean, **{name: count / worlds for name, count in found.items()}}
 
 
+def ways(law: Law, users: int, worlds: int, seed: int) -> dict[str, dict[str, float]]:
+    """By kind of interval of the mean: the share of worlds whose truth it held, and the median width."""
+    rng = np.random.default_rng(seed)
+    mean, ends = law.mean(), None if law.name == "shift" else (0.0, 1.0)
+    found: dict[str, list[tuple[bool, float]]] = {}
+    for _ in range(worlds):
+        values = law(lucks(rng, users, 1)[0])
+        ours = mean_interval(values, rng, within=ends)
+        for name, (low, high) in {"ours": ours[1:], **_others(values, rng)}.items():
+            found.setdefault(name, []).append((bool(low <= mean <= high), high - low))
+    return {
+        name: {
+            "holds": float(np.mean([held for held, _ in each])),
+            "width": float(np.median([wide for _, wide in each])),
+        }
+        for name, each in found.items()
+    }
+
+
+def _others(values: Values, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
+    if values.std() == 0:  # none of them says anything but this
+        return dict.fromkeys(("percentile", "BCa", "studentised", "skewed t"), (values[0], values[0]))
+    size, t = len(values), stats.t.ppf(0.975, len(values) - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        drawn = stats.bootstrap((values,), np.mean, n_resamples=1000, method="percentile", rng=rng)
+        better = stats.bootstrap(
+            (values,), np.mean, bootstrap_result=drawn, n_resamples=0, method="BCa", rng=rng
+        )
+    again = values[rng.integers(0, size, (1000, size))]
+    error, errors = values.std(ddof=1) / np.sqrt(size), again.std(1, ddof=1) / np.sqrt(size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.nan_to_num((again.mean(1) - values.mean()) / errors)
+    low, high = np.quantile(steps, [0.025, 0.975])
+    bend = stats.skew(values) / (6 * np.sqrt(size)) * (1 + 2 * t * t)  # Johnson, JASA 1978
+    return {
+        "percentile": tuple(drawn.confidence_interval),
+        "BCa": tuple(better.confidence_interval),
+        "studentised": (values.mean() - high * error, values.mean() - low * error),
+        "skewed t": (values.mean() + error * (bend - t), values.mean() + error * (bend + t)),
+    }
+
+
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--law", choices=LAWS, default=None, help="without it: the table of all rows")
@@ -109,13 +154,22 @@ def main() -> None:
     words.add_argument("--users", type=int, nargs="+", default=[50, 200, 1000, 5000])
     words.add_argument("--worlds", type=int, default=1000)
     words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--ways", action="store_true")
     asked = words.parse_args()
     for users in asked.users if asked.law else ():
         law = Law(asked.law, 0.0 if asked.law == "shift" else asked.share)
         rates = measured(law, users, asked.worlds, asked.seed)
         shown = {"law": law.name, "share": law.share, "users": users}
+        if asked.ways:
+            for way, rates in ways(law, users, asked.worlds, asked.seed).items():
+                told = record(
+                    "interval_ways", way=way, **shown, worlds=asked.worlds, seed=asked.seed, **rates
+                )
+                print({key: told[key] for key in ("law", "share", "users", "way", "holds", "width")})
+            continue
         record("honesty", **shown, worlds=asked.worlds, shuffles=SHUFFLES, seed=asked.seed, **rates)
-    Console(width=120).print(table())
+    if not asked.ways:
+        Console(width=120).print(table())
 
 
 def table() -> Table:
@@ -125,18 +179,19 @@ def table() -> Table:
     shown = Table(
         "law",
         "users",
+        "worlds",
         "holds: mean",
         "gain",
         "no gain",
         "false alarms",
         f"of {MODELS}, Holm",
         "power",
-        title="Of a thousand worlds",
+        title="Shares of the worlds",
     )
     for (law, share, users), row in newest.items():
         names = ("mean", "difference", "no_difference", "alarms", "family", "power")
         name = law if law == "shift" else f"{law} {share:.0%}"
-        shown.add_row(name, f"{users:,}", *(f"{row[each]:.1%}" for each in names))
+        shown.add_row(name, f"{users:,}", f"{row['worlds']:,}", *(f"{row[each]:.1%}" for each in names))
     return shown
 
 
