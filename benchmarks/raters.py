@@ -63,18 +63,16 @@ WORLDS = [
 ]
 
 
-def bootstrap(points: Points, rng: np.random.Generator, with_raters: bool, resamples: int = 200) -> Points:
+def bootstrap(points: Points, rng: np.random.Generator, with_raters: bool, resamples: int = 500) -> Points:
     """(2,) the middle 95 % of means of questions, and of raters where asked, drawn again."""
     known = ~np.isnan(points)
     values = np.where(known, points, 0.0)
     questions, raters = points.shape
-    means = np.empty(resamples)
-    for n in range(resamples):
-        rows = np.bincount(rng.integers(0, questions, questions), minlength=questions)
-        columns = np.ones(raters)
-        if with_raters:
-            columns = np.bincount(rng.integers(0, raters, raters), minlength=raters).astype(float)
-        means[n] = (rows @ values @ columns) / max(rows @ known @ columns, 1)
+    rows = rng.multinomial(questions, np.full(questions, 1 / questions), resamples)
+    columns = np.ones((resamples, raters))
+    if with_raters:
+        columns = rng.multinomial(raters, np.full(raters, 1 / raters), resamples)
+    means = ((rows @ values) * columns).sum(1) / np.maximum(((rows @ known) * columns).sum(1), 1)
     return np.quantile(means, [0.025, 0.975])
 
 
@@ -85,7 +83,7 @@ def row_of(world: World, worlds: int, seed: int) -> dict[str, Any]:
     for _ in range(worlds):
         points = world.draw(rng)
         found = crossed_interval(points, (0.0, 1.0))
-        chance = sign_flips(points - 0.5, rng, flips=1000)
+        chance = sign_flips(points - 0.5, rng, flips=2000)
         held["crossed"] += found.low <= world.share <= found.high
         for name, with_raters in (("bootstrap of both", True), ("bootstrap of questions", False)):
             low, high = bootstrap(points, rng, with_raters)
