@@ -58,6 +58,23 @@ def test_lists_are_what_each_model_answers(study, tastemaker, bundles):
                 assert asked[f"{side}_ids"] == [item["item_id"] for item in items]
 
 
+def test_lists_for_people_are_what_each_model_answers(tastemaker, bundles, tmp_path, written):
+    people = written("bob\nann\n", "people.txt")
+    done = tastemaker(
+        *("raters", "page", *bundles, "--out", tmp_path / "study", "-k", 3, "--checks", 0),
+        *("--queries", people, "--repeats", 0),
+    )
+    assert done.status == 0, done.stderr
+    asked_of = key_of(tmp_path / "study")["questions"]
+    assert asked_of
+    for asked in asked_of:
+        for side in ("left", "right"):
+            bundle = bundles[asked[side] == "b"]
+            given = tastemaker("recommend", bundle, "--user", asked["query"], "-k", 3, "--json")
+            items = json.loads(given.stdout)["items"]
+            assert asked[f"{side}_ids"] == [item["item_id"] for item in items]
+
+
 def test_the_page_says_nothing_of_whose_list_is_whose(study, bundles):
     folder, _ = study
     html = (folder / "rate.html").read_text(encoding="utf-8")
