@@ -223,12 +223,16 @@ def mark_catalogue(recommender: "Recommender") -> Report | None:
         "series: from one season, the others of its series are to be found. Names of series taught the "
         "model too, so this shows that it has learnt them, not how it does on names it never met."
     )
+    return mark(recommender, fold, split, baselines=catalogue_baselines(recommender))
+
+
+def catalogue_baselines(recommender: "Recommender") -> list[Baseline]:
+    """The opponents where there is no log: chance, the catalogue's own figure and plain TF-IDF."""
     popularity = np.asarray(recommender.bundle.arrays["popularity"])
     rivals: list[Baseline] = [Random(recommender.recipe.seed), _Figure(popularity)]
-    tfidf = recommender.bundle.tfidf
-    if tfidf is not None:
+    if recommender.bundle.tfidf is not None:
         rivals.append(_Tfidf(recommender))
-    return mark(recommender, fold, split, baselines=rivals)
+    return rivals
 
 
 class _Figure(Popularity):
