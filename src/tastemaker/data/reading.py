@@ -192,7 +192,7 @@ _ROLES_OF: Mapping[Kind, tuple[Role, ...]] = {
     "impressions": (
         *(Role.USER, Role.ITEM, Role.TIME, Role.POSITION, Role.RECOMMENDATION, Role.SOURCE, Role.DEVICE),
         *(Role.CLICK, Role.WATCH_TIME, Role.COMPLETION, Role.LIKE, Role.HIDDEN, Role.OUTCOME),
-        Role.RANDOMISED,
+        *(Role.RANDOMISED, Role.PROPENSITY),
     ),
 }
 _KEY_ROLES: Mapping[Kind, Role] = {"items": Role.ITEM, "users": Role.USER}
