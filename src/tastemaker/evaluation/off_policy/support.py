@@ -11,7 +11,7 @@ from tastemaker.evaluation.off_policy.logs import Floats, Logs
 from tastemaker.evaluation.off_policy.weighing import effective
 
 NEVER_SHOWN = 0.05
-"""Share of what the new policy shows that was never logged at its place. Nothing is known of that share, so an
+"""Share of what the new policy shows that was never logged at its place. Nothing is known of it, so an
 estimate may be off by so much of itself even where the rest is right."""
 FEWEST = 50
 """Effective rows. With fewer, a few rows settle the estimate."""

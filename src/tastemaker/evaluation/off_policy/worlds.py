@@ -1,4 +1,4 @@
-"""Planted worlds of which the truth is known: what tests and benchmarks of off-policy estimates are held to."""
+"""A planted world of which the truth is known: what off-policy estimates are held to."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
