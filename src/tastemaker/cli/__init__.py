@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from tastemaker.cli import ask, curve, data, demo, evaluate, items, ope, train, tune
+from tastemaker.cli import ask, curve, data, demo, drift, evaluate, items, ope, train, tune
 from tastemaker.errors import AmbiguousTitleError, TastemakerError
 
 INTERRUPTED = 130
@@ -31,6 +31,7 @@ app.command("similar")(ask.similar)
 app.command("evaluate")(evaluate.evaluate)
 app.command("rerank-curve")(curve.rerank_curve)
 app.command("ope")(ope.ope)
+app.command("drift")(drift.drift)
 app.command("demo")(demo.demo)
 
 

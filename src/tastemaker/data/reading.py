@@ -138,6 +138,17 @@ def read_log(
     return log, report
 
 
+def read_new_log(
+    source: Source, items: Catalogue, columns: Mapping[str, ColumnChoice] | None = None
+) -> tuple[Interactions, Catalogue]:
+    """A log alone, with all the items in it, those that the catalogue lacks too; else as `read_log`."""
+    table = read_table(source, "interactions")
+    log, own, _ = clean_interactions(
+        table, _alone(table, "interactions", items, columns), None, max_rejected=1.0
+    )
+    return log, own
+
+
 def read_impressions(
     source: Source, items: Catalogue, columns: Mapping[str, ColumnChoice] | None = None
 ) -> tuple[Impressions, FileReport]:
