@@ -46,8 +46,9 @@ LIMITS = {
     "mix": 0.01,
 }
 """From where on a change is worth a look. A stability index of 0.1 is the usual lower mark ("moderate");
-shares by five points, people by ten, of whom some always are new; vectors a tenth longer or shorter; one place
-in ten of a list beyond what chance changes, or half of it from bundle to bundle; a quarter more or less activity; 0.01 bits, which is twelve in a hundred events going from one of two equal groups to the other."""
+shares by five points, people by ten, of whom some always are new; vectors a tenth longer or shorter; one
+place in ten of a list beyond what chance changes, or half of it from bundle to bundle; activity by a quarter;
+0.01 bits, which is twelve in a hundred events going from one of two equal groups to the other."""
 
 
 class Alarm(NamedTuple):
