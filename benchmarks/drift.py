@@ -1,8 +1,8 @@
 """How often is there an alarm where nothing drifted?    python -m benchmarks.drift BUNDLE LOG --seeds 30
 
-A real log is cut in two by a coin for each event, or for each person: nothing has changed between the halves, so
-any alarm is a false one. `by chance` counts runs in which any distance is beyond chance (5 % are allowed), `raised`
-those in which it is beyond its limit as well.
+A real log is cut in two by a coin for each event, or for each person: nothing has changed between the halves,
+so any alarm is a false one. `by chance` counts runs in which any distance is beyond chance (5 % are allowed),
+`raised` those in which it is beyond its limit as well.
 """
 
 import argparse

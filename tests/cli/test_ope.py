@@ -67,7 +67,7 @@ def test_another_log_is_a_target(tastemaker, written, logs):
     done = tastemaker("ope", logs, "--target", written(lines(theirs), "theirs.csv"), "--json")
     assert done.status == 0, done.stderr
     told = json.loads(done.stdout)
-    assert told["policy"] == "theirs"
+    assert told["policy"] == "the policy of theirs.csv"
     assert told["answer"]["mean"] == pytest.approx(0.75 * 0.5 + 0.25 * 0.1, abs=0.08)
 
 

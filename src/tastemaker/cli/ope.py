@@ -120,4 +120,4 @@ def _policy(
     from tastemaker.evaluation.off_policy.logs import read_logs
 
     path = Path(str(target))
-    return LoggedPolicy(read_logs(path, None, reward), path.stem, windows)
+    return LoggedPolicy(read_logs(path, None, reward), f"the policy of {path.name}", windows)

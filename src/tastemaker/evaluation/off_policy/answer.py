@@ -123,7 +123,7 @@ class OffPolicyReport:
         panel.set_yticks(range(len(lines)), [title for title, _ in lines])
         panel.invert_yaxis()
         panel.set_xlabel(f"mean {self.reward}, with 95 % intervals")
-        panel.set_title(f"{self.policy}, from logs of another policy")
+        panel.set_title(f"{self.policy}, foretold from logs")
         alt = f"Estimates of the mean {self.reward} of {self.policy} by {len(self.estimates)} estimators."
         return Picture(style.svg(made), alt, self._lead())
 
