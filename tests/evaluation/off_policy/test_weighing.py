@@ -77,7 +77,7 @@ def test_where_every_list_comes_as_often_as_it_should_weighing_gives_the_truth()
     assert found["logged"] == pytest.approx(old)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(seed=integers(0, 999))
 def test_doubly_robust_is_right_whatever_the_model_says(seed):
     logs, new, truth = counted_out()

@@ -5,18 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from tastemaker.evaluation.intervals import Interval, interval
+from tastemaker.evaluation.intervals import Interval
 from tastemaker.evaluation.off_policy import rewards, support
 from tastemaker.evaluation.off_policy.logs import Logs
 from tastemaker.evaluation.off_policy.policies import Policy
 from tastemaker.evaluation.off_policy.support import Check
-from tastemaker.evaluation.off_policy.weighing import LOGGED, TITLES, Weights, ratios, values
+from tastemaker.evaluation.off_policy.weighing import (
+    CHOSEN,
+    DIFFERENCE,
+    LOGGED,
+    TITLES,
+    Weights,
+    ratios,
+    values,
+)
 from tastemaker.pages.section import Picture, Section, Table, Verdict
 from tastemaker.progress import Progress, Report, silent
-
-CHOSEN = "sndr"
-"""What the answer goes by: unbiased but for terms of 1/n where the propensities are right, never carried away
-by one large weight, and the better the more the reward model knows."""
 
 
 @dataclass(frozen=True)
@@ -162,19 +166,15 @@ def off_policy(
         never += float((1 - (choices.chances * known).sum(1)).sum())
         report(Progress(f"what {policy.name} would show", rows.stop, logs.size))
     weights = Weights.of(logs, chances, most)
-    found, drawn = values(
-        logs, ratios(logs, weights, rewards.of_logged(model, logs), expected), rng, resamples
-    )
+    found, _ = values(logs, ratios(logs, weights, rewards.of_logged(model, logs), expected), rng, resamples)
     checks += support.of_weights(
-        logs, Weights.of(logs, chances).down, max(never / logs.size, 0.0), policy.name
+        logs, Weights.of(logs, chances).down, max(round(never / logs.size, 9), 0.0), policy.name
     )
     reasons = [check.reason for check in checks if check.reason]
     # Drawing rows again tells nothing of how wrong a model is: its interval would cover less than 20 % of
     # the time (benchmarks/off_policy.py worlds).
     found["dm"] = found["dm"]._replace(low=np.nan, high=np.nan)
-    answer = found[CHOSEN]
-    difference = interval(answer.mean - found[LOGGED].mean, drawn[CHOSEN] - drawn[LOGGED])
-    return _told_of(logs, policy.name, found, difference, checks, reasons, most)
+    return _told_of(logs, policy.name, found, found.pop(DIFFERENCE), checks, reasons, most)
 
 
 def _told_of(

@@ -38,6 +38,11 @@ TITLES = {
 }
 LOGGED = "logged"
 """What the logger's own policy came to."""
+CHOSEN = "sndr"
+"""What an answer goes by: unbiased but for terms of 1/n where the propensities are right, never carried away
+by one large weight, and the better the more the reward model knows."""
+DIFFERENCE = "difference"
+"""Of the answer and what was logged."""
 
 
 class Weights(NamedTuple):
@@ -93,11 +98,12 @@ def ratios(logs: Logs, weights: Weights, told: Floats, expected: Floats) -> dict
         found[name] = [(w * r, one)]
         found[f"sn{name}"] = [(w * r, w)]
     w, before = weights.down, weights.before
-    return found | {
+    found |= {
         "dm": [(expected, one)],
         "dr": [(before * expected + w * (r - told), one)],
         "sndr": [(before * expected, before), (w * (r - told), w)],
     }
+    return found | {DIFFERENCE: [*found[CHOSEN], (-r, one)]}
 
 
 def values(
