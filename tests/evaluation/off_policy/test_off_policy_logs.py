@@ -61,3 +61,13 @@ def test_a_reward_may_be_seconds(written):
 def test_logs_without_propensities_can_be_read_and_say_so(written):
     logs = read_logs(written("item_id,click\na,1\nb,0\n"))
     assert np.isnan(logs.chances).all()
+
+
+def test_two_at_one_place_were_not_shown_together(written):
+    logs = read_logs(
+        written(
+            "user_id,item_id,timestamp,position,click,propensity\n"
+            "ann,a,100,1,0,0.5\nann,b,100,1,0,0.5\nbob,a,100,1,0,0.5\nbob,b,100,2,0,0.5\n"
+        )
+    )
+    assert logs.lists.tolist() == [0, 1, 2, 2]

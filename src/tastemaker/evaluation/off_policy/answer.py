@@ -171,8 +171,7 @@ def off_policy(
         logs, Weights.of(logs, chances).down, max(round(never / logs.size, 9), 0.0), policy.name
     )
     reasons = [check.reason for check in checks if check.reason]
-    # Drawing rows again tells nothing of how wrong a model is: its interval would cover less than 20 % of
-    # the time (benchmarks/off_policy.py worlds).
+    # Drawing rows again tells nothing of how wrong a model is: its interval would be far too narrow.
     found["dm"] = found["dm"]._replace(low=np.nan, high=np.nan)
     return _told_of(logs, policy.name, found, found.pop(DIFFERENCE), checks, reasons, most)
 

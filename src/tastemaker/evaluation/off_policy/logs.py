@@ -243,7 +243,11 @@ def _grouped(frame: pl.DataFrame, is_named: bool) -> Logs:
     )
     # Rows that nobody is named in belong together by their list's id alone.
     key = ["list", "moment", "alone", *(["user"] if is_named else [])]
-    frame = frame.with_columns(first=pl.col("row").min().over(key)).sort(
+    frame = frame.with_columns(first=pl.col("row").min().over(key))
+    # Two things can't stand at one place: without an id, such rows weren't shown together.
+    is_twice = pl.struct("first", "place").is_duplicated() & pl.col("place").is_not_null()
+    is_none = is_twice.any().over("first") & (pl.col("list") == "")
+    frame = frame.with_columns(pl.when(is_none).then("row").otherwise("first").alias("first")).sort(
         "first", pl.col("place").fill_null(2**31 - 1), "row"
     )
     lists = np.unique(frame["first"].to_numpy(), return_inverse=True)[1].astype(np.int32)
