@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from tastemaker.cli import ask, compare, curve, data, demo, evaluate, items, raters, train, tune
+from tastemaker.cli import ask, compare, curve, data, demo, drift, evaluate, items, ope, raters, train, tune
 from tastemaker.errors import AmbiguousTitleError, TastemakerError
 
 INTERRUPTED = 130
@@ -33,6 +33,8 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("rerank-curve")(curve.rerank_curve)
 app.add_typer(raters.app, name="raters")
+app.command("ope")(ope.ope)
+app.command("drift")(drift.drift)
 app.command("demo")(demo.demo)
 
 

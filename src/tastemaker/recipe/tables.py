@@ -34,6 +34,7 @@ class Role(StrEnum):
     HIDDEN = "hidden"
     OUTCOME = "outcome"
     RANDOMISED = "randomised"
+    PROPENSITY = "propensity"
     IGNORED = "ignored"
 
 
