@@ -5,6 +5,7 @@ from tastemaker.data import split
 from tastemaker.data.catalogue import PAD
 from tastemaker.evaluation import exam
 from tastemaker.evaluation.baselines import Baseline, Ease, Markov, Popularity, all_baselines
+from tastemaker.evaluation.beyond import Known
 from tastemaker.evaluation.exam import FullRanking, Result, compare, examine, examine_baselines
 from tastemaker.features import pairs
 
@@ -46,9 +47,11 @@ def test_only_those_with_something_to_be_found_are_asked(log_of):
 def test_one_by_one_or_all_at_once_the_marks_are_the_same(fold, place):
     top = FullRanking(all_baselines()[place].fit(fold.train, ITEMS))
     vectors = np.random.default_rng(1).normal(size=(ITEMS, 4)).astype(np.float32)
-    one, many = (examine(top, fold, 5, ITEMS, name="x", vectors=vectors, block=block) for block in (1, 1000))
+    one, many = (
+        examine(top, fold, 5, ITEMS, name="x", known=Known(vectors), block=block) for block in (1, 1000)
+    )
     assert one.overall == many.overall
-    assert set(one.overall) == {"coverage", "novelty", "gini", "popularity_lift", "diversity"}
+    assert set(one.overall) == {"coverage", "novelty", "gini", "popularity_lift", "serendipity", "diversity"}
     for metric, values in one.per_user.items():
         assert values.tolist() == many.per_user[metric].tolist()
 

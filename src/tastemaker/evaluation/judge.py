@@ -11,6 +11,7 @@ from tastemaker.data.split import Fold, against, hold_out_last
 from tastemaker.data.titles import series_key
 from tastemaker.errors import DataError
 from tastemaker.evaluation.baselines import Baseline, Popularity, Random, Scores, Users, all_baselines
+from tastemaker.evaluation.beyond import Known
 from tastemaker.evaluation.exam import Result, asked, compare, examine, examine_baselines
 from tastemaker.evaluation.report import Report
 
@@ -32,11 +33,19 @@ class Marked(NamedTuple):
     report: the recommender beside the baselines.
     ours: the recommender's own marks and lists.
     fold: what was asked.
+    others: the marks of everything that stands beside it, baselines too.
     """
 
     report: Report
     ours: Result
     fold: Fold
+    others: tuple[Result, ...] = ()
+
+    @property
+    def rival(self) -> Result | None:
+        """The best baseline by the first metric, where one was asked."""
+        best = [contest.theirs for contest in self.report.contests if contest.ours == self.ours.name]
+        return next((other for other in self.others if best and other.name == best[0]), None)
 
 
 def mark(
@@ -72,22 +81,21 @@ def marked(
     k = knobs.k if k is None else k
     rng = np.random.default_rng(recipe.seed)
     users = asked(fold, knobs.max_users, rng)
-    vectors = np.asarray(recommender.nearest.neighbours.vectors)
+    known = Known.of(recommender, fold)
     models = {NAME: recommender}
     if recommender.unruled is not recommender:
         models[UNRULED] = recommender.unruled
     if recommender.ranker is not None:
         models[ALONE] = recommender.retrieval
     ours = [
-        examine(model, fold, k, items, name=name, users=users, vectors=vectors)
-        for name, model in models.items()
+        examine(model, fold, k, items, name=name, users=users, known=known) for name, model in models.items()
     ]
     rivals = all_baselines(recipe.seed) if baselines is None else baselines
-    others, skipped = examine_baselines(rivals, fold, k, items, users=users, vectors=vectors)
+    others, skipped = examine_baselines(rivals, fold, k, items, users=users, known=known)
     report = compare(
         [*ours, *others], rng, models=list(models), split=split, skipped=skipped, resamples=knobs.bootstrap
     )
-    return Marked(report, ours[0], fold)
+    return Marked(report, ours[0], fold, (*ours[1:], *others))
 
 
 def judge(

@@ -30,6 +30,9 @@ TITLES = {
     "novelty": "novelty, bits",
     "gini": "Gini",
     "popularity_lift": "popularity lift",
+    "serendipity": "serendipity",
+    "age_days": "median age, days",
+    "miscalibration": "miscalibration",
 }
 """How a metric is called for people."""
 
