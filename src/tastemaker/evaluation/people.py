@@ -19,6 +19,8 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.errors import DataError, hint
 from tastemaker.evaluation.intervals import DRAWS_AT_ONCE, mean_interval
 from tastemaker.evaluation.report import TITLES, Mark
+from tastemaker.pages import section as pages
+from tastemaker.pages.section import Section
 from tastemaker.recipe import Role
 
 if TYPE_CHECKING:
@@ -94,6 +96,25 @@ class PeopleReport:
             f"{figures}, but {shuffled}."
         ]
 
+    def section(self) -> Section:
+        """The same as a part of a report."""
+        verdict, *more = self.notes()
+        rows = [
+            [line.name, f"{line.users:,}", *(_told(line.marks[metric]) for metric in METRICS)]
+            for line in self.lines
+        ]
+        head = ["", "people", *(f"{TITLES[metric]}@{self.k}" for metric in METRICS)]
+        strong = [at for at, line in enumerate(self.lines) if self.is_worst_sure and line.name == self.worst]
+        return Section(
+            key="people",
+            title=f"How people are served, by {self.by}",
+            lead=verdict,
+            verdict="alarm" if self.is_worst_sure else "" if self.worst is None else "good",
+            tables=[pages.Table("", head, rows, strong)],
+            notes=more,
+            values=self.as_json(),
+        )
+
     def __rich__(self) -> RenderableType:
         table = Table(box=box.SIMPLE_HEAD, title=f"How people are served, by {self.by}", title_justify="left")
         table.add_column("")
@@ -119,7 +140,7 @@ def by_people(recommender: "Recommender", exam: "Marked", column: str) -> People
     knobs = recommender.recipe
     rng = np.random.default_rng(knobs.seed)
     asked = exam.ours.users
-    names, groups_of, more = _grouped(recommender.bundle.users, column, history, asked)
+    names, groups_of, more = grouped(recommender.bundle.users, column, history, asked)
     member = np.zeros((len(asked), len(names)), np.bool_)
     for line, own in enumerate(groups_of):
         member[line, own] = True
@@ -190,10 +211,18 @@ def falling_behind(
     return (1 + count) / (1 + shuffles)
 
 
-def _grouped(
+def grouped(
     users: Catalogue | None, column: str, history: Interactions, asked: npt.NDArray[np.int32]
 ) -> tuple[list[str], list[list[int]], list[str]]:
-    """Names, whose groups each of those asked is in, and what to know of the names."""
+    """Names of groups, those that each of the people asked is in, and what to know of the names.
+
+    Args:
+        column: of categories or numbers, or `activity`.
+        history: what is known of people when asked.
+        asked: (A,) positions in it.
+
+    Raises: DataError where nothing of that name is known of people.
+    """
     there = [] if users is None else users.by_role(Role.CATEGORY, Role.CATEGORIES, Role.NUMBER)
     if column in there and users is not None:
         rows = users.rows([history.user_ids[user] for user in asked.tolist()])
