@@ -140,11 +140,7 @@ def by_people(recommender: "Recommender", exam: "Marked", column: str) -> People
     knobs = recommender.recipe
     rng = np.random.default_rng(knobs.seed)
     asked = exam.ours.users
-    names, groups_of, more = grouped(recommender.bundle.users, column, history, asked)
-    member = np.zeros((len(asked), len(names)), np.bool_)
-    for line, own in enumerate(groups_of):
-        member[line, own] = True
-    names, member = _enough(names, member)
+    names, member, more = parted(recommender.bundle.users, column, history, asked)
     resamples = knobs.evaluation.bootstrap
     values = {metric: exam.ours.per_user[metric] for metric in METRICS}
     lines = tuple(
@@ -211,18 +207,23 @@ def falling_behind(
     return (1 + count) / (1 + shuffles)
 
 
-def grouped(
+def parted(
+    users: Catalogue | None, column: str, history: Interactions, asked: npt.NDArray[np.int32]
+) -> tuple[list[str], npt.NDArray[np.bool_], list[str]]:
+    """Groups of those `asked` (A,), by a column of `users` or by `activity`: names, (A, G) whose groups each
+    is in, and what to know of the names. Raises DataError where nothing of that name is known of people.
+    """
+    names, groups_of, more = _grouped(users, column, history, asked)
+    member = np.zeros((len(asked), len(names)), np.bool_)
+    for line, own in enumerate(groups_of):
+        member[line, own] = True
+    return *_enough(names, member), more
+
+
+def _grouped(
     users: Catalogue | None, column: str, history: Interactions, asked: npt.NDArray[np.int32]
 ) -> tuple[list[str], list[list[int]], list[str]]:
-    """Names of groups, those that each of the people asked is in, and what to know of the names.
-
-    Args:
-        column: of categories or numbers, or `activity`.
-        history: what is known of people when asked.
-        asked: (A,) positions in it.
-
-    Raises: DataError where nothing of that name is known of people.
-    """
+    """Names, whose groups each of those asked is in, and what to know of the names."""
     there = [] if users is None else users.by_role(Role.CATEGORY, Role.CATEGORIES, Role.NUMBER)
     if column in there and users is not None:
         rows = users.rows([history.user_ids[user] for user in asked.tolist()])

@@ -16,7 +16,7 @@ from tastemaker.data.released import YEAR_DAYS
 from tastemaker.evaluation.beyond import Known
 from tastemaker.evaluation.exam import Ranks, Result
 from tastemaker.evaluation.intervals import DRAWS_AT_ONCE, bootstrap_means, interval
-from tastemaker.evaluation.people import ACTIVITY, FEWEST, LEVEL, grouped
+from tastemaker.evaluation.people import ACTIVITY, FEWEST, LEVEL, parted
 from tastemaker.evaluation.report import TITLES, Mark, Verdict
 from tastemaker.pages import style
 from tastemaker.pages.section import Picture, Section, Table
@@ -228,10 +228,7 @@ def _people(recommender: "Recommender", exam: "Marked") -> Iterator[Cut]:
     users = recommender.bundle.users
     columns = [] if users is None else users.by_role(Role.CATEGORY, Role.CATEGORIES, Role.NUMBER)
     for column in (ACTIVITY, *columns[:COLUMNS]):
-        names, groups_of, more = grouped(users, column, history, asked)
-        member = np.zeros((len(asked), len(names)), np.bool_)
-        for line, own in enumerate(groups_of):
-            member[line, own] = True
+        names, member, more = parted(users, column, history, asked)
         yield "people", column, (names, member), more
     starts, lengths = history.offsets[asked], np.diff(history.offsets)[asked]
     if history.is_clock and (lengths > 0).all() and len(asked):
