@@ -62,6 +62,13 @@ def evaluate(
             "the lists of everybody the bundle knows.",
         ),
     ] = None,
+    metrics_as: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIBRARY",
+            help="Of --test: define the metrics as recbole, rectools, trec_eval or ranx do.",
+        ),
+    ] = None,
     placement: options.Placement = "",
     weight: options.Weights = None,
     rules: options.Rules = None,
@@ -78,6 +85,8 @@ def evaluate(
         raise TastemakerError("--by and --exposure are of lists made anew: they don't go with --impressions.")
     if by is not None and test is None:
         raise TastemakerError("--by asks how people were served: give --test, what they did later.")
+    if metrics_as is not None and test is None:
+        raise TastemakerError("--metrics-as asks a new question: give --test, what people did later.")
     if impressions is None and (objective or plot is not None):
         raise TastemakerError(
             "--objective and --plot are of lists that people were shown: give --impressions."
@@ -91,9 +100,11 @@ def evaluate(
     options.check_out(plot, "--plot", (".svg",))
 
     from tastemaker.cli.show import console, progress
+    from tastemaker.evaluation.conventions import OURS, of
     from tastemaker.evaluation.judge import judged, remembered
     from tastemaker.recommend import Recommender
 
+    convention = OURS if metrics_as is None else of(metrics_as)
     recommender = options.ruled(Recommender.load(bundle), placement, weight, rules)
     if impressions is not None and recommender.ranker is None:
         raise BundleError(NO_RANKER)  # before a long file is read
@@ -112,7 +123,9 @@ def evaluate(
         if plot is not None:
             _draw(report, plot)
     elif test is not None:
-        exam = judged(recommender, options.log_for(recommender, test), history=history, k=k)
+        exam = judged(
+            recommender, options.log_for(recommender, test), history=history, k=k, convention=convention
+        )
         report, rows = exam.report, exam.ours.rows
         if by is not None:
             from tastemaker.evaluation.people import by_people

@@ -12,6 +12,7 @@ from tastemaker.data.titles import series_key
 from tastemaker.errors import DataError
 from tastemaker.evaluation.baselines import Baseline, Popularity, Random, Scores, Users, all_baselines
 from tastemaker.evaluation.beyond import Known
+from tastemaker.evaluation.conventions import OURS, Convention
 from tastemaker.evaluation.exam import Result, asked, compare, examine, examine_baselines
 from tastemaker.evaluation.report import Report
 
@@ -67,6 +68,7 @@ def marked(
     *,
     k: int | None = None,
     baselines: Sequence[Baseline] | None = None,
+    convention: Convention = OURS,
 ) -> Marked:
     """`mark`, with all that it was made of.
 
@@ -75,6 +77,7 @@ def marked(
         split: a sentence on how the fold was made.
         k: length of the lists; None for the recipe's.
         baselines: None for all.
+        convention: whose definitions the marks follow; the split's sentence says so where they aren't ours.
     """
     recipe = recommender.recipe
     knobs, items = recipe.evaluation, recommender.catalogue.size
@@ -88,10 +91,15 @@ def marked(
     if recommender.ranker is not None:
         models[ALONE] = recommender.retrieval
     ours = [
-        examine(model, fold, k, items, name=name, users=users, known=known) for name, model in models.items()
+        examine(model, fold, k, items, name=name, users=users, known=known, convention=convention)
+        for name, model in models.items()
     ]
     rivals = all_baselines(recipe.seed) if baselines is None else baselines
-    others, skipped = examine_baselines(rivals, fold, k, items, users=users, known=known)
+    others, skipped = examine_baselines(
+        rivals, fold, k, items, users=users, known=known, convention=convention
+    )
+    if convention is not OURS:
+        split = f"{split.rstrip('.')}. {convention.sentence()}"
     report = compare(
         [*ours, *others], rng, models=list(models), split=split, skipped=skipped, resamples=knobs.bootstrap
     )
@@ -115,10 +123,11 @@ def judged(
     *,
     history: Interactions | None = None,
     k: int | None = None,
+    convention: Convention = OURS,
 ) -> Marked:
     """`judge`, with all that it was made of. Raises DataError where nothing can be asked."""
     fold, split = question(recommender, log, history)
-    return marked(recommender, fold, split, k=k)
+    return marked(recommender, fold, split, k=k, convention=convention)
 
 
 def question(
