@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -178,3 +179,21 @@ def test_a_convention_nobody_knows_is_refused_with_what_was_meant():
 def test_a_convention_says_what_it_does():
     told = conventions.of("trec_eval").sentence()
     assert "NDCG has min(k, |R|) hits, and MAP is divided by |R|" in told
+
+
+def test_evaluate_marks_as_another_library_and_says_so(tastemaker, by_hand, tmp_path):
+    by_hand.save(tmp_path / "bundle")
+    later = tmp_path / "later.csv"
+    later.write_text("user_id,item_id,timestamp\nann,b,10\nbob,c,11\n")
+    asked = ("evaluate", tmp_path / "bundle", "--test", later, "--json")
+    ours, theirs = (
+        json.loads(tastemaker(*asked, *more).stdout) for more in ((), ("--metrics-as", "rectools"))
+    )
+    ideal = sum(1 / math.log2(rank + 1) for rank in range(1, 11))  # ten hits, though one each is to be found
+    assert ours["lines"][0]["marks"]["ndcg"]["mean"] > 0
+    for one, other in zip(ours["lines"], theirs["lines"], strict=True):
+        assert other["marks"]["ndcg"]["mean"] == pytest.approx(one["marks"]["ndcg"]["mean"] / ideal)
+    assert "Metrics as rectools has them" in theirs["split"]
+    assert "Metrics as" not in ours["split"]
+    refused = tastemaker("evaluate", tmp_path / "bundle", "--metrics-as", "rectools")
+    assert (refused.status, "give --test" in refused.stderr) == (2, True)
