@@ -80,8 +80,8 @@ class Tally:
             self.lists.setdefault(key, []).append(values)
 
     def marks(self) -> dict[str, float]:
-        """By metric; NaN where a number would say nothing."""
-        values = {key: np.concatenate(blocks) for key, blocks in self.lists.items()}
+        """By metric, once all are added; NaN where a number would say nothing."""
+        values = {key: np.concatenate(self.lists.pop(key)) for key in list(self.lists)}
         nobody = np.zeros(0)
         said = {key: metrics.mean(values.get(key, nobody)) for key in ("novelty", "serendipity")}
         shown = int((self.times > 0).sum())
