@@ -29,6 +29,7 @@ from tastemaker.data import Dataset, read
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.sources import convert
 from tastemaker.data.split import Fold, hold_out_last
+from tastemaker.evaluation.beyond import Known
 from tastemaker.evaluation.exam import Result, compare, examine
 from tastemaker.progress import Progress
 
@@ -138,7 +139,7 @@ class Trained:
 def sat(name: str, recommender: tm.Recommender, exam: Fold, items: int) -> Result:
     """Each user's last event, asked of a model that was told the events before it."""
     vectors = np.asarray(recommender.nearest.neighbours.vectors)
-    return examine(recommender, exam, 10, items, name=name, vectors=vectors)
+    return examine(recommender, exam, 10, items, name=name, known=Known(vectors))
 
 
 def sizes_of(bundle: Path) -> dict[str, int]:

@@ -1,10 +1,14 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from tastemaker.data import split
 from tastemaker.data.catalogue import PAD
+from tastemaker.data.interactions import Interactions
 from tastemaker.evaluation import exam
 from tastemaker.evaluation.baselines import Baseline, Ease, Markov, Popularity, all_baselines
+from tastemaker.evaluation.beyond import Known
 from tastemaker.evaluation.exam import FullRanking, Result, compare, examine, examine_baselines
 from tastemaker.features import pairs
 
@@ -46,9 +50,11 @@ def test_only_those_with_something_to_be_found_are_asked(log_of):
 def test_one_by_one_or_all_at_once_the_marks_are_the_same(fold, place):
     top = FullRanking(all_baselines()[place].fit(fold.train, ITEMS))
     vectors = np.random.default_rng(1).normal(size=(ITEMS, 4)).astype(np.float32)
-    one, many = (examine(top, fold, 5, ITEMS, name="x", vectors=vectors, block=block) for block in (1, 1000))
+    one, many = (
+        examine(top, fold, 5, ITEMS, name="x", known=Known(vectors), block=block) for block in (1, 1000)
+    )
     assert one.overall == many.overall
-    assert set(one.overall) == {"coverage", "novelty", "gini", "popularity_lift", "diversity"}
+    assert set(one.overall) == {"coverage", "novelty", "gini", "popularity_lift", "serendipity", "diversity"}
     for metric, values in one.per_user.items():
         assert values.tolist() == many.per_user[metric].tolist()
 
@@ -58,6 +64,27 @@ def test_no_block_is_larger_than_the_memory_it_may_take(fold, monkeypatch):
     top = Fixed(*range(5))
     examine(top, fold, 5, ITEMS, name="fixed")
     assert max(map(len, top.asked)) == 3
+
+
+def peak_of(users):
+    """The most bytes that asking `users` people takes, of whom each has two events and one to be found."""
+    each = np.arange(users, dtype=np.int32)
+    ids = [f"u{user}" for user in each]
+    log = Interactions.from_events(ids, np.repeat(each, 3), np.tile(np.arange(3, dtype=np.int32), users))
+    fold = split.leave_one_out(log, "test")
+    _ = [part.users for part in fold]  # made once, and belongs to the log
+    tracemalloc.start()
+    try:
+        examine(Fixed(*range(9)), fold, 9, ITEMS, name="fixed", block=100, keep_lists=False)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_an_exam_takes_of_a_user_is_a_number_a_metric_and_never_a_list():
+    few, many = peak_of(1_000), peak_of(9_000)
+    # Ten float64 are kept, some a moment longer than others, and who is asked. A list of nine takes 72 alone.
+    assert (many - few) / 8_000 < 180
 
 
 def test_a_full_ranking_leaves_out_what_was_seen(fold):

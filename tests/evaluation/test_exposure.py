@@ -7,7 +7,7 @@ import pytest
 
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
-from tastemaker.evaluation.exposure import exposed, exposure
+from tastemaker.evaluation.exposure import ExposureReport, exposed, exposure
 from tastemaker.recommend import Recommender
 from tastemaker.rerank.facts import Groups
 
@@ -116,3 +116,15 @@ def test_what_cant_be_asked_is_refused_in_a_line(tastemaker, bundle, options, sa
     assert (done.status, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert said in line
+
+
+def test_as_a_part_of_a_report_it_says_where_most_attention_goes():
+    rows = np.array([[0, 2, 4], [3, 2, PAD]], np.int32)
+    lines, _ = exposed(rows, Groups.of(LANGUAGES), np.array([6, 0, 3, 1, 0, 0]))
+    section = ExposureReport("language", 3, 2, None, tuple(lines)).section()
+    # Of 3.76 in all English has 1 + 2 / log2(3), Korean 2.
+    assert section.lead.startswith(
+        "Of all attention 60.1% goes to English, which is 33.3% of the catalogue, 40.0%"
+    )
+    assert section.tables[0].head == ["", "of the catalogue", "of events", "of places", "of attention"]
+    assert section.key == "exposure-language"

@@ -141,3 +141,12 @@ def test_one_group_alone_is_not_worse_than_others(report_of):
     assert report.worst is None
     assert "one group only" in report.notes()[0]
     json.dumps(report.as_json(), allow_nan=False)
+
+
+def test_as_a_part_of_a_report_a_sure_worst_is_an_alarm(report_of):
+    sure = report_of("country", [0.1] * 100 + [0.5] * 100, country=["KR"] * 100 + ["US"] * 100).section()
+    assert (sure.verdict, sure.lead[:16]) == ("alarm", "Worst served: KR")
+    assert [row[:2] for row in sure.tables[0].rows] == [["KR", "100"], ["US", "100"]]
+    assert list(sure.tables[0].strong) == [0]
+    alike = report_of("country", [0.1, 0.5] * 50, country=["KR", "KR", "US", "US"] * 25).section()
+    assert alike.verdict == "good"

@@ -65,6 +65,13 @@ def evaluate(
             "the lists of everybody the bundle knows.",
         ),
     ] = None,
+    metrics_as: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIBRARY",
+            help="Of --test: define the metrics as recbole, rectools, trec_eval or ranx do.",
+        ),
+    ] = None,
     placement: options.Placement = "",
     weight: options.Weights = None,
     rules: options.Rules = None,
@@ -83,6 +90,8 @@ def evaluate(
         raise TastemakerError("--by and --exposure are of lists made anew: they don't go with --impressions.")
     if by is not None and test is None:
         raise TastemakerError("--by asks how people were served: give --test, what they did later.")
+    if metrics_as is not None and test is None:
+        raise TastemakerError("--metrics-as asks a new question: give --test, what people did later.")
     if impressions is None and (objective or plot is not None):
         raise TastemakerError(
             "--objective and --plot are of lists that people were shown: give --impressions."
@@ -97,9 +106,11 @@ def evaluate(
 
     from tastemaker.cli.show import console, progress
     from tastemaker.data.split_files import opened
+    from tastemaker.evaluation.conventions import OURS, of
     from tastemaker.evaluation.judge import judged, judged_on, remembered
     from tastemaker.recommend import Recommender
 
+    convention = OURS if metrics_as is None else of(metrics_as)
     recommender = options.ruled(Recommender.load(bundle), placement, weight, rules)
     if impressions is not None and recommender.ranker is None:
         raise BundleError(NO_RANKER)  # before a long file is read
@@ -119,9 +130,11 @@ def evaluate(
             _draw(report, plot)
     elif test is not None:
         if test.is_dir():
-            exam = judged_on(recommender, opened(test, recommender.catalogue), k=k)
+            saved = opened(test, recommender.catalogue)
+            exam = judged_on(recommender, saved, k=k, convention=convention)
         else:
-            exam = judged(recommender, options.log_for(recommender, test), history=history, k=k)
+            log = options.log_for(recommender, test)
+            exam = judged(recommender, log, history=history, k=k, convention=convention)
         report, rows = exam.report, exam.ours.rows
         if by is not None:
             from tastemaker.evaluation.people import by_people

@@ -112,6 +112,20 @@ class Interactions:
     def __iter__(self) -> Iterator[Rows]:
         return (self.of(user) for user in range(self.user_count))
 
+    def of_users(self, users: npt.NDArray[np.int32]) -> "Interactions":
+        """(B,) some of the users alone, in that order."""
+        counts = np.diff(self.offsets)[users]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        events = np.arange(offsets[-1]) + np.repeat(self.offsets[users] - offsets[:-1], counts)
+        return replace(
+            self,
+            user_ids=[self.user_ids[user] for user in users.tolist()],
+            offsets=offsets,
+            rows=self.rows[events],
+            times=self.times[events],
+            weights=self.weights[events],
+        )
+
     def where(self, keep: npt.NDArray[np.bool_]) -> "Interactions":
         """The same users with only the events in `keep` (E,)."""
         counts = np.bincount(self.users[keep], minlength=self.user_count)

@@ -17,16 +17,24 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.split import Fold
 from tastemaker.evaluation import metrics
 from tastemaker.evaluation.baselines import Baseline, Users
+from tastemaker.evaluation.beyond import Known, Tally
 from tastemaker.evaluation.comparison import contests
+from tastemaker.evaluation.conventions import OURS, Convention
 from tastemaker.evaluation.intervals import bootstrap_means, ends_of, interval
 from tastemaker.evaluation.report import Line, Mark, Report, plain
 from tastemaker.hits import best
+
+NOTHING = Known()
+"""Of the items."""
 
 BLOCK_BYTES = 64 * 2**20
 """Memory for one block of scores; larger is no faster, because it outgrows the cache."""
 
 BYTES_PER_SCORE = 12
 """A float32 score, and what a sparse product needs beside it."""
+
+
+Ranks = npt.NDArray[np.uint16]
 
 
 class Top(Protocol):
@@ -61,7 +69,10 @@ class Result:
         per_user: (A,) marks by metric, aligned with `users`.
         overall: marks of all lists together, by metric.
         seconds: for all answers, fitting not included.
-        rows: (A, k) the lists themselves, PAD where there was nothing more to recommend.
+        rows: (A, k) the lists themselves, PAD where there was nothing more to recommend; (0, k) of baselines,
+            whose lists aren't kept.
+        ranks: (T,) from 1, where in its list each target of those asked stands, 0 where it doesn't: in the
+            order of `fold.targets`, those of one user together; None where nobody noted them.
     """
 
     name: str
@@ -72,6 +83,7 @@ class Result:
     overall: dict[str, float]
     seconds: float
     rows: Rows
+    ranks: Ranks | None = None
 
     def mean(self, metric: str) -> float:
         """NaN when nobody was asked."""
@@ -104,10 +116,15 @@ def examine(
     *,
     name: str,
     users: Users | None = None,
-    vectors: npt.NDArray[np.float32] | None = None,
+    known: Known = NOTHING,
+    convention: Convention = OURS,
     block: int | None = None,
+    keep_lists: bool = True,
 ) -> Result:
     """Ask `top` for the lists of everyone who can be asked, and mark them.
+
+    Blocks are asked, marked and let go of. What is kept of a user is a number a metric, and the list itself
+    where `keep_lists` says so.
 
     Args:
         top: what is examined; it gets the fold's history, never its targets.
@@ -115,26 +132,42 @@ def examine(
         items: N, size of the catalogue.
         name: how the result is called in a report.
         users: (A,) positions to ask, a part of `asked(fold)`; None for all.
-        vectors: (N, D) of the items, the same for all models compared, for diversity; None leaves it out.
+        known: of the items; what isn't known isn't measured.
+        convention: whose definitions the marks follow.
         block: users asked at once; None for as many as fit into BLOCK_BYTES.
+        keep_lists: whether the result has them.
     """
     users = asked(fold) if users is None else users
     step = block or max(1, BLOCK_BYTES // (BYTES_PER_SCORE * max(1, items)))
-    started = time.perf_counter()
-    blocks = [top.top(fold.history, users[at : at + step], k) for at in range(0, len(users), step)]
-    seconds = time.perf_counter() - started
-    rows = np.full((fold.targets.user_count, k), PAD, np.int32)
-    rows[users] = np.concatenate(blocks) if blocks else np.zeros((0, k), np.int32)
-    _check(rows, name)
+    seconds = 0.0
+    tally = Tally(fold, items, known)
+    marks = {key: np.empty(len(users)) for key in metrics.PER_USER}
+    lists = np.empty((len(users) if keep_lists else 0, k), np.int32)
+    ranks = [np.zeros(0, np.uint16)]
+    for at in range(0, len(users), step):
+        those = users[at : at + step]
+        started = time.perf_counter()
+        rows = top.top(fold.history, those, k)
+        seconds += time.perf_counter() - started
+        _check(rows, name, those)
+        targets = fold.targets.of_users(those)
+        found = metrics.Found.of(rows, targets, k)
+        for key, values in convention.marks(found).items():
+            marks[key][at : at + step] = values
+        tally.add(rows, fold.history.of_users(those), found)
+        ranks.append(metrics.ranks(rows, targets, k))
+        if keep_lists:
+            lists[at : at + step] = rows
     return Result(
         name=name,
         k=k,
         users=users,
         left_out=fold.targets.user_count - len(users),
-        per_user={key: mark(rows, fold.targets, k)[users] for key, mark in metrics.PER_USER.items()},
-        overall=_overall(rows, fold, items, vectors),
+        per_user=marks,
+        overall=tally.marks(),
         seconds=seconds,
-        rows=rows[users],
+        rows=lists,
+        ranks=np.concatenate(ranks),
     )
 
 
@@ -145,7 +178,8 @@ def examine_baselines(
     items: int,
     *,
     users: Users | None = None,
-    vectors: npt.NDArray[np.float32] | None = None,
+    known: Known = NOTHING,
+    convention: Convention = OURS,
 ) -> tuple[list[Result], list[Skip]]:
     """Fit each to the fold's train and examine it; those that refuse are listed with their reason."""
     results, skipped = [], []
@@ -155,27 +189,28 @@ def examine_baselines(
             skipped.append(Skip(baseline.name, reason))
             continue
         top = FullRanking(baseline.fit(fold.train, items))
-        results.append(examine(top, fold, k, items, name=baseline.name, users=users, vectors=vectors))
+        results.append(
+            examine(
+                top,
+                fold,
+                k,
+                items,
+                name=baseline.name,
+                users=users,
+                known=known,
+                convention=convention,
+                keep_lists=False,
+            )
+        )
     return results, skipped
 
 
-def _overall(rows: Rows, fold: Fold, items: int, vectors: npt.NDArray[np.float32] | None) -> dict[str, float]:
-    counts = fold.train.counts(items)
-    marks = {
-        "coverage": metrics.coverage(rows, items),
-        "novelty": metrics.novelty(rows, counts),
-        "gini": metrics.gini(rows, items),
-        "popularity_lift": metrics.popularity_lift(rows, fold.history, counts),
-    }
-    return marks if vectors is None else marks | {"diversity": metrics.diversity(rows, vectors)}
-
-
-def _check(rows: Rows, name: str) -> None:
+def _check(rows: Rows, name: str, users: Users) -> None:
     """A row twice in a list would count as two hits, so no number is given for such lists."""
     ordered = np.sort(rows, axis=1)
     twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != PAD)
     if twice.any():
-        user = int(np.flatnonzero(twice.any(1))[0])
+        user = int(users[np.flatnonzero(twice.any(1))[0]])
         raise AssertionError(
             f"{name} broke the promise of Top: a row stands twice in the list of user {user}."
         )

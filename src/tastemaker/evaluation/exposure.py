@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tastemaker.data.catalogue import PAD, Rows
+from tastemaker.pages import section as pages
+from tastemaker.pages.section import Section
 from tastemaker.rerank.facts import Facts, Groups
 
 if TYPE_CHECKING:
@@ -77,12 +79,41 @@ class ExposureReport:
             said.append(f"{self.left_out:,} smaller groups are left out.")
         return said
 
+    def section(self) -> Section:
+        """The same as a part of a report."""
+        shown = [(name, head) for name, head in zip(_SHARES, _HEADS, strict=True) if self._has(name)]
+        first, *more = self.notes()
+        most = max(self.lines, key=lambda line: line.attention or 0.0, default=None)
+        lead = first
+        if most is not None and most.attention is not None:
+            known = "" if most.events is None else f", {most.events:.1%} of events"
+            lead = (
+                f"Of all attention {most.attention:.1%} goes to {most.name}, which is {most.catalogue:.1%} "
+                f"of the catalogue{known}. {first}"
+            )
+        return Section(
+            key=f"exposure-{self.of}",
+            title=f"What the first {self.k} show, by {self.of}",
+            lead=lead,
+            tables=[
+                pages.Table(
+                    "",
+                    ["", *(head for _, head in shown)],
+                    [
+                        [line.name, *(_percent(getattr(line, name)) for name, _ in shown)]
+                        for line in self.lines
+                    ],
+                )
+            ],
+            notes=more,
+            values=self.as_json(),
+        )
+
     def __rich__(self) -> RenderableType:
         title = f"What the first {self.k} show, by {self.of}"
         table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
         table.add_column("")
-        heads = ["of the catalogue", "of events", "of places", "of attention", "own"]
-        shown = [(name, head) for name, head in zip(_SHARES, heads, strict=True) if self._has(name)]
+        shown = [(name, head) for name, head in zip(_SHARES, _HEADS, strict=True) if self._has(name)]
         for _, head in shown:
             table.add_column(head, justify="right")
         for line in self.lines:
@@ -94,6 +125,7 @@ class ExposureReport:
 
 
 _SHARES = ("catalogue", "events", "places", "attention", "own")
+_HEADS = ("of the catalogue", "of events", "of places", "of attention", "own")
 
 
 def exposure(

@@ -12,6 +12,8 @@ from tastemaker.data.split_files import Saved
 from tastemaker.data.titles import series_key
 from tastemaker.errors import DataError
 from tastemaker.evaluation.baselines import Baseline, Popularity, Random, Scores, Users, all_baselines
+from tastemaker.evaluation.beyond import Known
+from tastemaker.evaluation.conventions import OURS, Convention
 from tastemaker.evaluation.exam import Result, asked, compare, examine, examine_baselines
 from tastemaker.evaluation.report import Report
 
@@ -33,11 +35,19 @@ class Marked(NamedTuple):
     report: the recommender beside the baselines.
     ours: the recommender's own marks and lists.
     fold: what was asked.
+    others: the marks of everything that stands beside it, baselines too.
     """
 
     report: Report
     ours: Result
     fold: Fold
+    others: tuple[Result, ...] = ()
+
+    @property
+    def rival(self) -> Result | None:
+        """The best baseline by the first metric, where one was asked."""
+        best = [contest.theirs for contest in self.report.contests if contest.ours == self.ours.name]
+        return next((other for other in self.others if best and other.name == best[0]), None)
 
 
 def mark(
@@ -59,6 +69,7 @@ def marked(
     *,
     k: int | None = None,
     baselines: Sequence[Baseline] | None = None,
+    convention: Convention = OURS,
 ) -> Marked:
     """`mark`, with all that it was made of.
 
@@ -67,28 +78,33 @@ def marked(
         split: a sentence on how the fold was made.
         k: length of the lists; None for the recipe's.
         baselines: None for all.
+        convention: whose definitions the marks follow; the split's sentence says so where they aren't ours.
     """
     recipe = recommender.recipe
     knobs, items = recipe.evaluation, recommender.catalogue.size
     k = knobs.k if k is None else k
     rng = np.random.default_rng(recipe.seed)
     users = asked(fold, knobs.max_users, rng)
-    vectors = np.asarray(recommender.nearest.neighbours.vectors)
+    known = Known.of(recommender, fold)
     models = {NAME: recommender}
     if recommender.unruled is not recommender:
         models[UNRULED] = recommender.unruled
     if recommender.ranker is not None:
         models[ALONE] = recommender.retrieval
     ours = [
-        examine(model, fold, k, items, name=name, users=users, vectors=vectors)
+        examine(model, fold, k, items, name=name, users=users, known=known, convention=convention)
         for name, model in models.items()
     ]
     rivals = all_baselines(recipe.seed) if baselines is None else baselines
-    others, skipped = examine_baselines(rivals, fold, k, items, users=users, vectors=vectors)
+    others, skipped = examine_baselines(
+        rivals, fold, k, items, users=users, known=known, convention=convention
+    )
+    if convention is not OURS:
+        split = f"{split.rstrip('.')}. {convention.sentence()}"
     report = compare(
         [*ours, *others], rng, models=list(models), split=split, skipped=skipped, resamples=knobs.bootstrap
     )
-    return Marked(report, ours[0], fold)
+    return Marked(report, ours[0], fold, (*ours[1:], *others))
 
 
 def judge(
@@ -108,13 +124,16 @@ def judged(
     *,
     history: Interactions | None = None,
     k: int | None = None,
+    convention: Convention = OURS,
 ) -> Marked:
     """`judge`, with all that it was made of. Raises DataError where nothing can be asked."""
     fold, split = question(recommender, log, history)
-    return marked(recommender, fold, split, k=k)
+    return marked(recommender, fold, split, k=k, convention=convention)
 
 
-def judged_on(recommender: "Recommender", saved: Saved, *, k: int | None = None) -> Marked:
+def judged_on(
+    recommender: "Recommender", saved: Saved, *, k: int | None = None, convention: Convention = OURS
+) -> Marked:
     """How well it finds what a saved split asks for; the baselines learn from the split's train.
 
     People are asked from the history that the split gives them, strangers too. Where the model itself has
@@ -129,7 +148,7 @@ def judged_on(recommender: "Recommender", saved: Saved, *, k: int | None = None)
     lost = saved.unknown["targets"]
     if lost:
         told.append(f"{lost:,} targets are of items that the model doesn't know, and are left out.")
-    return marked(recommender, fold, " ".join(told), k=k)
+    return marked(recommender, fold, " ".join(told), k=k, convention=convention)
 
 
 def _of_what_it_learnt(recommender: "Recommender", fold: Fold) -> Iterator[str]:

@@ -19,6 +19,8 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.errors import DataError, hint
 from tastemaker.evaluation.intervals import DRAWS_AT_ONCE, mean_interval
 from tastemaker.evaluation.report import TITLES, Mark
+from tastemaker.pages import section as pages
+from tastemaker.pages.section import Section
 from tastemaker.recipe import Role
 
 if TYPE_CHECKING:
@@ -93,6 +95,25 @@ class PeopleReport:
             f"It can't be shown that any group is served worse than the rest: {self.worst} has the least, "
             f"{figures}, but {shuffled}."
         ]
+
+    def section(self) -> Section:
+        """The same as a part of a report."""
+        verdict, *more = self.notes()
+        rows = [
+            [line.name, f"{line.users:,}", *(_told(line.marks[metric]) for metric in METRICS)]
+            for line in self.lines
+        ]
+        head = ["", "people", *(f"{TITLES[metric]}@{self.k}" for metric in METRICS)]
+        strong = [at for at, line in enumerate(self.lines) if self.is_worst_sure and line.name == self.worst]
+        return Section(
+            key="people",
+            title=f"How people are served, by {self.by}",
+            lead=verdict,
+            verdict="alarm" if self.is_worst_sure else "" if self.worst is None else "good",
+            tables=[pages.Table("", head, rows, strong)],
+            notes=more,
+            values=self.as_json(),
+        )
 
     def __rich__(self) -> RenderableType:
         table = Table(box=box.SIMPLE_HEAD, title=f"How people are served, by {self.by}", title_justify="left")

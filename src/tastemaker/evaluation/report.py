@@ -30,8 +30,13 @@ TITLES = {
     "novelty": "novelty, bits",
     "gini": "Gini",
     "popularity_lift": "popularity lift",
+    "serendipity": "serendipity",
+    "age_days": "age, days",
+    "miscalibration": "miscalibration",
 }
 """How a metric is called for people."""
+DIGITS = {"age_days": 0}
+"""Behind the point, where it isn't three."""
 
 
 def plain(value: float) -> float | None:
@@ -198,13 +203,19 @@ class Report:
         per_user = Table(
             box=box.SIMPLE_HEAD, title=f"What was found among the first {self.k}", title_justify="left"
         )
-        overall = Table(box=box.SIMPLE_HEAD, title="What the lists are like", title_justify="left")
+        overall = Table(
+            box=box.SIMPLE_HEAD,
+            title="What the lists are like",
+            title_justify="left",
+            collapse_padding=True,
+        )
         for table in (per_user, overall):
             table.add_column("", no_wrap=True)
         for key in self._columns():
             per_user.add_column(f"{TITLES[key]}@{self.k}", justify="right")
         for title in (*(TITLES[key] for key in self._overall_columns()), "seconds"):
-            overall.add_column(title, justify="right")
+            # Words stay whole: a heading may take two lines instead.
+            overall.add_column(title, justify="right", min_width=max(map(len, title.split())))
         best = {key: max(_order(line.marks[key].mean) for line in self.lines) for key in self._columns()}
         for line in self._sorted():
             name = Text(line.name, style="" if line.is_baseline else "bold")
@@ -239,7 +250,7 @@ class Report:
 
     def _overall_cells(self, line: Line) -> list[str]:
         return [
-            *(_number(line.overall.get(key), 3) for key in self._overall_columns()),
+            *(_number(line.overall.get(key), DIGITS.get(key, 3)) for key in self._overall_columns()),
             f"{line.seconds:.2f}",
         ]
 

@@ -44,9 +44,14 @@ SETTINGS: Any = {
 }
 
 
+def is_there() -> bool:
+    """Whether anything can be drawn: a report may go without pictures."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
 def check() -> None:
     """Raises TastemakerError where nothing can be drawn, before any work is done for it."""
-    if importlib.util.find_spec("matplotlib") is None:
+    if not is_there():
         raise TastemakerError(MISSING)
 
 
