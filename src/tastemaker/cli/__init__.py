@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from tastemaker.cli import ask, curve, data, demo, evaluate, items, train, tune
+from tastemaker.cli import ask, curve, data, demo, evaluate, explore, items, train, tune
 from tastemaker.errors import AmbiguousTitleError, TastemakerError
 
 INTERRUPTED = 130
@@ -30,6 +30,7 @@ app.command("recommend")(ask.recommend)
 app.command("similar")(ask.similar)
 app.command("evaluate")(evaluate.evaluate)
 app.command("rerank-curve")(curve.rerank_curve)
+app.command("explore")(explore.explore)
 app.command("demo")(demo.demo)
 
 
