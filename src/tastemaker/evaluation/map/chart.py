@@ -124,8 +124,8 @@ class Chart:
         if self.alignment is not None:
             found = self.alignment
             notes.append(
-                f"Aligned to {found.name} by {found.shared:,} shared items: they stand {found.after:.1%} of its "
-                f"diagonal from where they stood (median), {found.before:.1%} had the map not been turned."
+                f"Aligned to {found.name} by {found.shared:,} shared items: they stand {found.after:.1%} of "
+                f"its diagonal from where they stood (median), {found.before:.1%} had it not been turned."
                 if found.shared >= 3
                 else f"Not aligned to {found.name}: it shares {found.shared} items with this catalogue, and "
                 "a turn takes three."

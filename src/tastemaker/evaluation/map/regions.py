@@ -19,8 +19,9 @@ ROUNDS = 25
 LONGEST = 28
 TYPICAL = 0.25
 """The least share of a region's items that must have what the region is named by."""
-_DULL = """a an and are at by de der die do el for from her his i in into is it la le les limited me my of on or our
-part season seasons series st the to vol volume we with you your""".split()
+_DULL = (
+    "|a|an|and|are|at|by|de|der|die|do|el|for|from|her|his|i|in|into|is|it|la|le|les|limited|me|my|of|on|or|"
+    "our|part|season|seasons|series|st|the|to|vol|volume|we|with|you|your|"
 )
 
 
@@ -103,7 +104,7 @@ def _told(recommender: Recommender, rows: npt.NDArray[np.int32]) -> list[set[Tra
 
 
 def _says_something(word: str) -> bool:
-    return len(word) > 2 and word not in _DULL and not re.fullmatch(r"\d+", word)
+    return len(word) > 2 and f"|{word}|" not in _DULL and not re.fullmatch(r"\d+", word)
 
 
 def _is_flag(value: str) -> bool:
