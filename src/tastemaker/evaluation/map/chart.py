@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from tastemaker.data.titles import english_half
 from tastemaker.evaluation.map import projection
 from tastemaker.evaluation.map.alignment import Alignment, Older, aligned, begun
 from tastemaker.evaluation.map.colours import CLUSTER, Colour, chosen, colours_of, popularity
@@ -97,7 +98,7 @@ class Chart:
         table, found = [], []
         for number, region in enumerate(self.regions):
             known = np.flatnonzero(self.region.codes == number)[:3]  # most popular first
-            best = [titles[self.rows[place]] for place in known]
+            best = [english_half(titles[self.rows[place]]) for place in known]
             table.append([region.name, f"{region.size:,}", ", ".join(best)])
             found.append({"name": region.name, "items": region.size, "titles": best})
         how = (

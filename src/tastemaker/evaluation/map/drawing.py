@@ -39,7 +39,7 @@ def drawing(chart: Chart) -> Any:
         low, high = np.quantile(values, (OUTLYING, 1 - OUTLYING))
         room = 0.06 * max(high - low, 1e-9)
         limit(low - room, high + room)
-    panel.set_aspect("equal", adjustable="datalim")
+    panel.set_aspect("equal", adjustable="box")
     panel.grid(False)
     panel.set_xticks([])
     panel.set_yticks([])
