@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def looked_at(file: Path, title: str, shot: Path | None) -> dict[str, Any]:
-    """Seconds to open, frames a second while dragged, milliseconds from a click to its neighbours: medians."""
+    """Seconds to open, frames a second while dragged, milliseconds from a click to neighbours: medians."""
     from playwright.sync_api import sync_playwright
 
     path = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -45,13 +45,20 @@ def drawing(chart: Chart) -> Any:
     panel.set_yticks([])
     for spine in panel.spines.values():
         spine.set_visible(False)
-    _name(chart, panel)
     counts = np.bincount(colour.codes, minlength=len(colour.labels))
     marks = [
         panel.scatter([], [], s=26, color=hues[group], label=f"{label} ({counts[group]:,})")
         for group, label in enumerate(colour.labels)
     ]
-    figure.legend(handles=marks, loc="outside right upper", title=colour.name, alignment="left", fontsize=8)
+    figure.legend(
+        handles=marks,
+        loc="outside right upper",
+        title=colour.name,
+        alignment="left",
+        fontsize=8,
+        frameon=False,
+    )
+    _name(chart, figure, panel)
     return figure
 
 
@@ -63,18 +70,19 @@ def _hue(group: int, plain: int, is_ordered: bool) -> str:
     return style.PALETTE[group % len(style.PALETTE)]
 
 
-def _name(chart: Chart, panel: Any) -> None:
-    """The greatest regions, those that would stand on one another left out."""
+def _name(chart: Chart, figure: Any, panel: Any) -> None:
+    """The greatest regions; a name that would stand on another is left out."""
     from matplotlib.patheffects import withStroke
 
-    width, height = np.ptp(panel.get_xlim()), np.ptp(panel.get_ylim())
+    figure.draw_without_rendering()  # only then it is known how much room a name takes
     written: list[Any] = []
-    for region in chart.regions[: 2 * NAMED]:
-        place = chart.places[region.centre] / (width, height)
-        if len(written) == NAMED or any((np.abs(place - other) < (0.22, 0.045)).all() for other in written):
-            continue
-        written.append(place)
-        panel.annotate(
+    for region in chart.regions:
+        text = panel.annotate(
             region.name, chart.places[region.centre], ha="center", va="center", fontsize=8, fontweight="bold",
             path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
+        box = text.get_window_extent()
+        if len(written) == NAMED or any(box.overlaps(other) for other in written):
+            text.remove()
+        else:
+            written.append(box)
