@@ -151,11 +151,13 @@ def test_keys_and_wheel_move_the_map(open_page, map_page):
     after = page.evaluate("({...plane.view})")
     assert after["zoom"] == pytest.approx(1.4 * before["zoom"])
     assert after["x"] > before["x"]
-    x, y = at(page, WEDNESDAY)
-    page.mouse.move(x, y)
+    # What is under the mouse, 160 pixels right of the middle and 90 above it, stays there.
+    under = "[plane.view.x + 160 / plane.view.zoom, plane.view.y - 90 / plane.view.zoom]"
+    there = page.evaluate(under)
+    page.mouse.move(800, 310)
     page.mouse.wheel(0, -300)
     wait_for(page, f"plane.view.zoom > {1.3 * after['zoom']}")
-    assert at(page, WEDNESDAY) == pytest.approx((x, y), abs=0.01)  # what is under the mouse stays there
+    assert page.evaluate(under) == pytest.approx(there, abs=1e-9)
     page.keyboard.press("0")
     wait_for(page, f"Math.abs(plane.view.zoom - {before['zoom']}) < 1e-6")
     page.keyboard.press("/")
