@@ -2,7 +2,7 @@
 
 Asked of Debian's Chromium without a window, which draws in software: a graphics card only makes it quicker. A
 frame is drawn in whole for each step of a drag; a click is counted until its neighbours stand in the panel.
-`--shot docs/map.png` also keeps the picture of the documentation.
+`--shot docs/map.png` also keeps the pictures of the documentation: all of it, and with an item chosen.
 """
 
 import argparse
@@ -37,8 +37,8 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("bundle", type=Path)
     words.add_argument("--projection", choices=("pca", "umap"), default="umap")
-    words.add_argument("--title", default="Wednesday", help="searched for and chosen")
-    words.add_argument("--shot", type=Path, help="keep a picture of it here, .png")
+    words.add_argument("--title", default="Wednesday", help="chosen in the second picture")
+    words.add_argument("--shot", type=Path, help="keep pictures here, .png")
     asked = words.parse_args()
     recommender = Recommender.load(asked.bundle)
     began = time.process_time()
@@ -70,12 +70,15 @@ def looked_at(file: Path, title: str, shot: Path | None) -> dict[str, Any]:
             opened.append(time.perf_counter() - began)
         frames = sorted(page.evaluate(DRAG, 2) for _ in range(5))
         clicks = sorted(page.evaluate(CLICK, row) for row in range(20))
-        page.reload()
-        page.fill("#query", title)
-        page.press("#query", "Enter")
         if shot is not None:
+            page.goto("about:blank")
+            page.goto(file.as_uri())
             page.wait_for_timeout(500)
             page.screenshot(path=shot)
+            page.fill("#query", title)
+            page.press("#query", "Enter")
+            page.wait_for_timeout(500)
+            page.screenshot(path=shot.with_name(f"{shot.stem}-chosen{shot.suffix}"))
         browser.close()
     return {
         "opened_seconds": round(sorted(opened)[1], 2),

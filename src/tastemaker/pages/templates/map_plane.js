@@ -2,8 +2,8 @@
 // The plane: points on one canvas, names, lines and rings on another above it. Knows places and colours, no titles
 // but those it is asked to write.
 //
-// Points are written into the pixels by hand. 20,000 calls of drawImage or arc take longer than a frame where no
-// graphics card helps; this takes some milliseconds anywhere (benchmarks.map).
+// Points are written into the pixels by hand: where no graphics card helps, 20,000 calls of drawImage or arc take
+// ten times as long (docs/decisions/0016-map.md).
 
 const CELLS = 128, REACH = 12, CLOSEST = 400, OUTLYING = 0.006;
 
