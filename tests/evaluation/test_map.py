@@ -301,4 +301,4 @@ def test_umap_is_the_same_twice_keeps_towns_apart_and_stays_where_the_older_map_
     after = Recommender(town_bundle(lambda vectors: vectors + 0.05 * rng.normal(size=vectors.shape)))
     held = chart(after, kind="umap", seed=2, older=Older("one", one.ids, one.places))
     assert held.alignment is not None
-    assert held.alignment.after < 0.05
+    assert held.alignment.after < 0.1

@@ -174,7 +174,7 @@ def chart(
     if settled == "umap":
         report(Progress("layout", 0, 1))
         start = places if older is None else begun(places, ids, older, found.graph)
-        places = projection.umap(found.graph, found.graph_scores, start, seed)
+        places = projection.umap(found.graph, found.graph_scores, start, seed, older is not None)
         report(Progress("layout", 1, 1))
     alignment = None
     if older is not None:

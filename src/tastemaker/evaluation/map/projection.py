@@ -14,6 +14,8 @@ Kind = Literal["pca", "umap"]
 
 MISSING = "UMAP isn't installed: pip install 'tastemaker[map]', or take --projection pca."
 EPOCHS = 200
+SETTLED = 0.1
+"""Steps from an older layout, of 1 from none: parts that nothing holds together would drift away from it."""
 MIN_DISTANCE = 0.4
 """What UMAP leaves between two points at least; its own 0.1 stacks them where a finger can't choose."""
 
@@ -42,7 +44,9 @@ def pca(vectors: npt.ArrayLike) -> tuple[Floats, float]:
     return places, float(values[:2].sum() / max(values.sum(), np.finfo(np.float64).tiny))
 
 
-def umap(neighbours: Rows, scores: npt.NDArray[np.float32], start: Floats, seed: int) -> Floats:
+def umap(
+    neighbours: Rows, scores: npt.NDArray[np.float32], start: Floats, seed: int, is_laid_out: bool = False
+) -> Floats:
     """(N, 2) laid out so that neighbours stand together (McInnes, Healy and Melville, 2018).
 
     The graph is the one that the model's own lists are made of, found exactly; umap-learn lays it out.
@@ -51,6 +55,7 @@ def umap(neighbours: Rows, scores: npt.NDArray[np.float32], start: Floats, seed:
         neighbours: (N, K) of each item, best first; never itself.
         scores: (N, K) how alike they are, of any scale.
         start: (N, 2) where to begin.
+        is_laid_out: that is nearly where they should end; so they go in shorter steps.
     """
     import umap as library  # type: ignore[import-untyped]
 
@@ -66,6 +71,7 @@ def umap(neighbours: Rows, scores: npt.NDArray[np.float32], start: Floats, seed:
         init=(10 * spread / max(float(np.abs(spread).max()), 1e-9)).astype(np.float32),
         min_dist=MIN_DISTANCE,
         n_epochs=EPOCHS,
+        learning_rate=SETTLED if is_laid_out else 1.0,
         random_state=seed,
         n_jobs=1,
     )
