@@ -5,6 +5,7 @@ import io
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -234,3 +235,46 @@ def by_hand() -> Bundle:
 @pytest.fixture(scope="session")
 def answers(by_hand: Bundle) -> Recommender:
     return Recommender(by_hand)
+
+
+@pytest.fixture(scope="session")
+def town_bundle(by_hand: Bundle) -> Callable[..., Bundle]:
+    """`town_bundle()`: 200 items in four towns, made without any training; `town_bundle(change)` with other
+    vectors. One is called Wednesday, another like a script.
+    """
+    rng = np.random.default_rng(11)
+    names = ["Alpha", "Beta", "Gamma", "Delta"]
+    of = np.repeat(np.arange(4), 50)
+    of[[50, 199]] = 0, 3
+    centres = 3 * np.linalg.qr(rng.normal(size=(8, 8)))[0][:4]
+    vectors = centres[of] + 0.5 * rng.normal(size=(200, 8))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    titles = [
+        f"{names[town]} tale {chr(97 + n // 26)}{chr(97 + n % 26)} ({1950 + n % 60})"
+        for n, town in enumerate(of)
+    ]
+    titles[7] = "Wednesday: Season 1 // 水曜日 (1957)"
+    titles[8] = "<img src=x onerror=document.title='taken'> (1958)"
+    titles[9] = "Pokémon: Ásta & Öskar (1959)"
+    tags = [sorted({f"t{n % 11}", f"t{n * n % 12}"} if n % 5 else {f"t{9 + n % 3}"}) for n in range(200)]
+    town = [names[each] for each in of[:199]] + [None]
+    columns = {
+        "id": [f"n{n}" for n in range(200)],
+        "title": titles,
+        "town": town,
+        "tags": [sorted(set(t)) for t in tags],
+    }
+    frame = pl.DataFrame(columns | {"hours": (1000.0 / (1 + np.arange(200))).round(1)})
+    roles = (Role.ID, Role.TITLE, Role.CATEGORY, Role.CATEGORIES, Role.POPULARITY)
+    described = tuple(Column(name=n, role=r) for n, r in zip(frame.columns, roles, strict=True))
+
+    def made(change: Callable[[np.ndarray], np.ndarray] = lambda vectors: vectors) -> Bundle:
+        nobody = Interactions.from_events([], np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
+        own = change(vectors).astype(np.float32)
+        arrays = {"item_vectors": own, "neighbour_vectors": own, "popularity": np.zeros(200, np.float32)}
+        manifest = by_hand.manifest.model_copy(update={"columns": {"items": list(described)}})
+        return replace(
+            by_hand, manifest=manifest, catalogue=Catalogue(frame, described), histories=nobody, arrays=arrays
+        )
+
+    return made

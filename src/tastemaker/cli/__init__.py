@@ -10,7 +10,21 @@ import sys
 
 import typer
 
-from tastemaker.cli import ask, compare, curve, data, demo, drift, evaluate, items, ope, raters, train, tune
+from tastemaker.cli import (
+    ask,
+    compare,
+    curve,
+    data,
+    demo,
+    drift,
+    evaluate,
+    explore,
+    items,
+    ope,
+    raters,
+    train,
+    tune,
+)
 from tastemaker.errors import AmbiguousTitleError, TastemakerError
 
 INTERRUPTED = 130
@@ -35,6 +49,7 @@ app.command("rerank-curve")(curve.rerank_curve)
 app.add_typer(raters.app, name="raters")
 app.command("ope")(ope.ope)
 app.command("drift")(drift.drift)
+app.command("explore")(explore.explore)
 app.command("demo")(demo.demo)
 
 

@@ -20,6 +20,11 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#666666")
 """Told apart by colour-blind eyes too (Okabe and Ito, 2008, less its yellow and black)."""
+DARK_PALETTE = ("#4aa8ec", "#f0813a", "#21c08b", "#e79ac6", "#f5bf3d", "#9adcff", "#c49a5a", "#a0a6ad")
+"""The same hues upon a dark page."""
+RAMP = ("#a9dcb4", "#72c8b9", "#41b0c2", "#2590bd", "#2467aa", "#253d94", "#0f1f5c")
+DARK_RAMP = ("#31507d", "#2f7298", "#2f95a8", "#3fb9a8", "#7bd89a", "#bfee9b", "#f6ffb5")
+"""Steps of an ordered scale, lowest first; what is high stands out from the paper."""
 OURS, RIVAL, ALARM, QUIET = PALETTE[0], "#8a8f98", PALETTE[1], "#c3c7cd"
 """The model asked about, its opponents, what is wrong, what only helps the eye."""
 MARKERS = "osD^vPX*"
