@@ -177,6 +177,12 @@ def series_fold(catalogue: Catalogue) -> Fold | None:
 
 def mark_catalogue(recommender: "Recommender") -> Report | None:
     """The series exam beside chance, popularity and plain TF-IDF; None where there are too few series."""
+    exam = marked_catalogue(recommender)
+    return None if exam is None else exam.report
+
+
+def marked_catalogue(recommender: "Recommender") -> Marked | None:
+    """`mark_catalogue`, with all that it was made of."""
     fold = series_fold(recommender.catalogue)
     if fold is None:
         return None
@@ -189,7 +195,7 @@ def mark_catalogue(recommender: "Recommender") -> Report | None:
     tfidf = recommender.bundle.tfidf
     if tfidf is not None:
         rivals.append(_Tfidf(recommender))
-    return mark(recommender, fold, split, baselines=rivals)
+    return marked(recommender, fold, split, baselines=rivals)
 
 
 class _Figure(Popularity):

@@ -15,16 +15,25 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 
-def page(template: str, *, title: str, scripts: Sequence[str] = (), data: Any = None, **values: Any) -> str:
+def page(
+    template: str,
+    *,
+    title: str,
+    styles: Sequence[str] = (),
+    scripts: Sequence[str] = (),
+    data: Any = None,
+    **values: Any,
+) -> str:
     """HTML of one page.
 
     Args:
         template: a file of `templates/` that extends `base.html`.
+        styles: files of `templates/`, after the style that all pages share.
         scripts: files of `templates/`, run in this order at the end of the page.
         data: plain values, for the scripts: `JSON.parse(document.getElementById("data").textContent)`.
         values: for the template, escaped wherever it puts them.
     """
-    style = _asset("page.css")
+    style = "".join(_asset(name) for name in ("page.css", *styles))
     code = [_asset(name) for name in scripts]
     return (
         _environment()
