@@ -279,7 +279,7 @@ def _part(values: Floats, rows: npt.NDArray[Any]) -> float | None:
 
 
 def _figure(value: float | None, form: str) -> str:
-    return "–" if value is None else f"{value:{form}}"
+    return "–" if value is None else f"{round(value, 6) + 0.0:{form}}"
 
 
 def _lorenz(times: Floats, popularity: Floats, name: str, found: PopularityBias) -> Picture:

@@ -43,7 +43,8 @@ def examples(case: Case) -> Section:
     # Where nobody was missed, those who were served worst; shuffled, so that chance settles ties.
     worst = rng.permutation(np.flatnonzero(ndcg < 1))
     bad = _drawn(missed, rng) if len(missed) else worst[np.argsort(ndcg[worst], kind="stable")][:EACH]
-    tables, values = [], []
+    tables: list[Table] = []
+    values: list[dict[str, Any]] = []
     for is_good, places in ((True, good), (False, bad)):
         for place in places:
             who = len(values) + 1
@@ -58,7 +59,7 @@ def examples(case: Case) -> Section:
         lead += f"{len(bad)} from the {len(missed):,} whose first {exam.ours.k} had none."
     else:
         lead += f"and the {len(bad)} with the least NDCG, for nobody's first {exam.ours.k} had none."
-    notes = ["Nobody has picked them: the seed of the recipe has."]
+    notes = ["Nobody has picked them: the seed of the recipe has. ✓ marks what was to be found."]
     if not case.is_catalogue:
         notes.append(
             "People are numbered here, and their ids stand nowhere in this report; but a history is a "
@@ -78,7 +79,7 @@ def neighbours(case: Case) -> Section:
         raise DataError("The catalogue has no titles that a person could read.")
     popularity = np.asarray(recommender.bundle.arrays["popularity"], np.float64)
     rng = np.random.default_rng(recommender.recipe.seed)
-    known = np.argsort(-popularity, kind="stable")[:EACH] if popularity.max(initial=0) > 0 else []
+    known = np.argsort(-popularity, kind="stable")[: EACH if popularity.max(initial=0) > 0 else 0]
     others = rng.choice(catalogue.size, min(EACH, catalogue.size), replace=False)
     tables, values = [], []
     for told, rows in (("well known", known), ("drawn by chance", others)):
@@ -145,14 +146,13 @@ def _table(case: Case, number: int, told: dict[str, Any]) -> Table:
     rows = [
         [
             str(item["rank"]),
-            item["title"],
+            f"{item['title']} ✓" if item["title"] in told["hits"] else item["title"],
             "; ".join(item["reasons"]),
-            "found" * (item["title"] in told["hits"]),
         ]
         for item in told["list"]
     ]
     strong = [place for place, item in enumerate(told["list"]) if item["title"] in told["hits"]]
-    return Table(title, ["", "title", "why", ""], rows, strong, words=[1, 2, 3], note=note)
+    return Table(title, ["", "title", "why"], rows, strong, words=[1, 2], note=note)
 
 
 def _some(titles: Sequence[str], whole: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from tastemaker.errors import DataError
 from tastemaker.evaluation.dossier.case import Case
 from tastemaker.evaluation.dossier.standing import sorted_lines
+from tastemaker.manifest import CURVES
 from tastemaker.pages import style
 from tastemaker.pages.section import Picture, Section, Table
 from tastemaker.recipe import Recipe
@@ -19,8 +20,6 @@ FILES = 12
 """Of a bundle, the largest, that get a line each."""
 LEAST_FILE = 10_000
 LIBRARIES = ("tastemaker", "numpy", "polars", "faiss-cpu", "ai-edge-litert", "keras", "tensorflow-cpu")
-CURVES = "curves"
-"""Where in `Manifest.training` the curves of a training lie."""
 
 
 def curves(case: Case) -> Section:
@@ -54,11 +53,15 @@ def _by_epoch(told: Mapping[str, Any], part: str, label: str, kept: int | None, 
     figure, (panel,) = style.figure(4.6, 3.2)
     for number, (stage, curve) in enumerate(told.items()):
         if curve[part]:
-            look = {"color": style.PALETTE[number], "marker": style.MARKERS[number], "label": stage}
+            look: dict[str, Any] = {
+                "color": style.PALETTE[number],
+                "marker": style.MARKERS[number],
+                "label": stage,
+            }
             panel.plot(range(1, len(curve[part]) + 1), curve[part], **look)
     panel.set_xlabel("epoch")
     panel.set_ylabel(label)
-    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.locator_params(axis="x", integer=True)
     panel.legend()
     if kept:
         panel.axvline(kept, color=style.QUIET, linestyle="--", linewidth=1)
