@@ -101,7 +101,7 @@ def evaluate(
 
     if folder is not None and impressions is not None:
         raise TastemakerError("--report is of lists made anew: it doesn't go with --impressions.")
-    options.check_out(plot, "--plot", (".svg",))
+    options.check_out(plot, "--plot", (".svg", ".png", ".pdf"))
     if folder is not None or plot is not None:
         from tastemaker.pages import style
 
@@ -172,7 +172,9 @@ def _report(recommender: "Recommender", exam: "Marked | None", bundle: Path, fol
 
 def _draw(report: "ShownReport", plot: Path) -> None:
     """A file for each chance: the one that was asked for, of the first, others with their name beside it."""
+    from tastemaker.pages import style
+
     for number, (head, found) in enumerate(report.chances.items()):
         path = plot if number == 0 else plot.with_name(f"{plot.stem}-{head}{plot.suffix}")
-        path.write_text(found.svg(f"{head}: foretold, and what happened"), encoding="utf-8")
+        style.write(found.figure(f"{head}: foretold, and what happened"), path)
         typer.echo(f"{head} is drawn in {path}", err=True)
