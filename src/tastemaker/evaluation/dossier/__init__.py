@@ -150,7 +150,7 @@ def _tiles(case: Case) -> list[tuple[str, str, str]]:
             tiles.append((f"{ours.mean:.4f}", f"NDCG@{report.k}", beside))
             hits = report.line(contest.ours).marks.get("hit_rate")
             if hits is not None and hits.mean is not None:
-                tiles.append((f"{hits.mean:.0%}", f"found something in {report.k}", "hit rate"))
+                tiles.append((f"{hits.mean:.0%}", "found something", "hit rate"))
         whom = "titles asked" if case.is_catalogue else "people asked"
         tiles.append((f"{report.users_asked:,}", whom, f"{report.users_left_out:,} left out"))
     bundle = case.recommender.bundle
