@@ -117,3 +117,15 @@ def test_what_is_no_report_is_left_alone(tastemaker, bundle, tmp_path, name, tol
     assert (done.status, done.stderr.count("\n"), done.stdout) == (2, 1, "")
     assert told in done.stderr
     assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["history", "content"])
+def test_a_trained_bundle_keeps_how_its_training_went(tastemaker, request, tmp_path, kind):
+    bundle = request.getfixturevalue(f"{kind}_bundle")
+    done = tastemaker("evaluate", bundle, "--report", tmp_path / "out")
+    assert done.status == 0, done.stderr
+    curves = json.loads((tmp_path / "out" / "report.json").read_text())["sections"]["curves"]["curves"]
+    assert all(len(curve["loss"]) <= 2 for curve in curves.values())  # epochs of the settings
+    assert set(curves) == ({"training", "refit on everything"} if kind == "history" else {"training"})
+    assert bool(curves["training"]["validation"]) == (kind == "history")
