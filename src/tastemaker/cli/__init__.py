@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from tastemaker.cli import ask, curve, data, demo, evaluate, items, train, tune
+from tastemaker.cli import ask, compare, curve, data, demo, evaluate, items, train, tune
 from tastemaker.errors import AmbiguousTitleError, TastemakerError
 
 INTERRUPTED = 130
@@ -29,6 +29,7 @@ app.command("tune")(tune.tune)
 app.command("recommend")(ask.recommend)
 app.command("similar")(ask.similar)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("rerank-curve")(curve.rerank_curve)
 app.command("demo")(demo.demo)
 

@@ -119,11 +119,7 @@ def by_people(recommender: "Recommender", exam: "Marked", column: str) -> People
     knobs = recommender.recipe
     rng = np.random.default_rng(knobs.seed)
     asked = exam.ours.users
-    names, groups_of, more = _grouped(recommender.bundle.users, column, history, asked)
-    member = np.zeros((len(asked), len(names)), np.bool_)
-    for line, own in enumerate(groups_of):
-        member[line, own] = True
-    names, member = _enough(names, member)
+    names, member, more = parted(recommender.bundle.users, column, history, asked)
     resamples = knobs.evaluation.bootstrap
     values = {metric: exam.ours.per_user[metric] for metric in METRICS}
     lines = tuple(
@@ -188,6 +184,19 @@ def falling_behind(
         drawn = rng.permuted(np.tile(centred, (min(step, shuffles - start), 1)), axis=1)
         count += int((behind(drawn @ groups).max(1) >= asked).sum())
     return (1 + count) / (1 + shuffles)
+
+
+def parted(
+    users: Catalogue | None, column: str, history: Interactions, asked: npt.NDArray[np.int32]
+) -> tuple[list[str], npt.NDArray[np.bool_], list[str]]:
+    """Groups of those `asked` (A,), by a column of `users` or by `activity`: names, (A, G) whose groups each
+    is in, and what to know of the names. Raises DataError where nothing of that name is known of people.
+    """
+    names, groups_of, more = _grouped(users, column, history, asked)
+    member = np.zeros((len(asked), len(names)), np.bool_)
+    for line, own in enumerate(groups_of):
+        member[line, own] = True
+    return *_enough(names, member), more
 
 
 def _grouped(
