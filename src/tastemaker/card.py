@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tastemaker.manifest import CURVES
+
 if TYPE_CHECKING:
     from tastemaker.evaluation.report import Report
     from tastemaker.manifest import Manifest
@@ -32,7 +34,7 @@ def card(
         "",
         "## Training",
         "",
-        *(f"- {name}: {value}" for name, value in training.items()),
+        *(f"- {name}: {value}" for name, value in training.items() if name != CURVES),
         *(f"- rules for the last order: {'; '.join(rules)}" for rules in [_rules(manifest)] if rules),
         "",
         "## How good it is",

@@ -8,6 +8,9 @@ from tastemaker.recipe import Column
 
 FORMAT = 2
 
+CURVES = "curves"
+"""Where in `Manifest.training` lies how each training went: by stage, loss and validation by epoch."""
+
 
 class IndexNote(BaseModel):
     """How the nearest items are looked up, and how well that went where the bundle was made."""

@@ -49,7 +49,7 @@ def test_a_curve_is_a_table_for_people(tastemaker, bundle, later):
         ((), "give --test"),
         (("--rule", "mmm"), "No curve is drawn of 'mmm'"),
         (("--rule", "fairness"), "has no reranking.fairness.shares"),
-        (("--out", "curve.pdf"), "should end in .png or .svg"),
+        (("--out", "curve.gif"), "should end in .png or .svg or .pdf"),
     ],
 )
 def test_what_can_not_be_drawn_is_one_line_and_status_2(tastemaker, bundle, arguments, told):

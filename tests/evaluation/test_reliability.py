@@ -12,8 +12,6 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from tastemaker.evaluation.calibration import Reliability, reliability
 
-SVG = "{http://www.w3.org/2000/svg}"
-
 
 def planted(bend=1.0, places=3000, seed=0, rounded=None):
     rng = np.random.default_rng(seed)
@@ -93,7 +91,7 @@ def test_what_nobody_knows_is_left_out_and_counted():
         None,
     )
     assert nothing.sentence() == "Of 1 places no outcome is known."
-    ElementTree.fromstring(nothing.svg("click"))
+    ElementTree.fromstring(nothing.picture("click").svg)
     assert math.isfinite(reliability([0.0, 1.0], [1, 0]).log_loss)
 
 
@@ -111,20 +109,17 @@ def test_it_survives_json_and_says_the_same_in_words():
     assert console.file.getvalue().count("750") == 4
 
 
-def test_the_drawing_stands_alone_and_marks_stand_where_they_should():
+def test_marks_stand_where_they_should_and_are_told_in_words():
     found = reliability(*planted(2.0), bins=5)
-    text = found.svg("click <b> & 'co'")
-    drawing = ElementTree.fromstring(text)
-    assert drawing.find(f"{SVG}title").text == "click <b> & 'co'"
-    assert found.sentence() in drawing.find(f"{SVG}desc").text
-    assert "href" not in text
-    marks = drawing.findall(f"{SVG}circle")
-    frame = drawing.findall(f"{SVG}rect")[1]
-    left, top, side = (float(frame.get(name)) for name in ("x", "y", "width"))
+    picture = found.picture("click <b> & $co$")
+    assert "click &lt;b&gt; &amp; $co$" in picture.svg
+    ElementTree.fromstring(picture.svg)
+    assert found.sentence() in picture.alt
+    (panel,) = found.figure("click").axes
+    marks = [line for line in panel.lines if line.get_marker() == "o"]
     for mark, bin_ in zip(marks, found.bins, strict=True):
-        assert float(mark.get("cx")) == pytest.approx(left + side * bin_.foretold, abs=0.06)
-        assert float(mark.get("cy")) == pytest.approx(top + side * (1 - bin_.rate), abs=0.06)
-        assert mark.get("fill") == ("#b91c1c" if bin_.is_off else "#2563eb")
+        assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (bin_.foretold, bin_.rate)
+        assert mark.get_color() == ("#d55e00" if bin_.is_off else "#0072b2")
     # Rare things fill the square too: the axes end at the next round number.
-    rare = ElementTree.fromstring(reliability(planted()[0] / 1000, np.zeros(3000), bins=5).svg("rare"))
-    assert {text.text for text in rare.findall(f"{SVG}text")} >= {"0", "0.005", "0.01"}
+    (rare,) = reliability(planted()[0] / 1000, np.zeros(3000), bins=5).figure("rare").axes
+    assert rare.get_xlim() == rare.get_ylim() == (0, 0.01)

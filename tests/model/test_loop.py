@@ -18,7 +18,7 @@ from tastemaker.progress import silent
 keras = pytest.importorskip("keras")
 
 from tastemaker.model import loop  # noqa: E402
-from tastemaker.model.fit import StopByRanking, Tell  # noqa: E402
+from tastemaker.model.fit import Losses, StopByRanking, Tell  # noqa: E402
 from tastemaker.model.loop import Schedule, run  # noqa: E402
 
 pytestmark = pytest.mark.slow  # TensorFlow takes seconds to load
@@ -201,6 +201,17 @@ def test_learning_is_told_how_far_it_is(tmp_path):
         run(Listening(plan, cut=4), plan, [], checkpoint)
     run(Listening(plan), plan, [], checkpoint)
     assert told == pytest.approx([0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3])
+
+
+def test_the_losses_of_a_cut_training_are_those_of_a_whole_one(tmp_path):
+    plan, checkpoint, whole = Plan(), Checkpoint(tmp_path / "newest.npz", {}, every=0), Losses()
+    run(Diary(plan), plan, [whole])
+    with pytest.raises(Cut):
+        run(Diary(plan, cut=7), plan, [Losses()], checkpoint)  # in the third epoch
+    after = Losses()
+    run(Diary(plan), plan, [after], checkpoint)
+    assert after.values == whole.values
+    assert len(set(whole.values)) == 3
 
 
 def test_epochs_may_have_any_number_of_steps_and_steps_any_number_of_examples():

@@ -10,10 +10,13 @@ from tastemaker.cli import options
 from tastemaker.errors import BundleError, TastemakerError
 
 if TYPE_CHECKING:
+    from tastemaker.evaluation.dossier import Case
     from tastemaker.evaluation.exposure import ExposureReport
+    from tastemaker.evaluation.judge import Marked
     from tastemaker.evaluation.people import PeopleReport
     from tastemaker.evaluation.report import Report
     from tastemaker.evaluation.shown import ShownReport
+    from tastemaker.recommend import Recommender
 
 PLACES = 5
 """Of each list, looked at where nobody says how many."""
@@ -72,6 +75,14 @@ def evaluate(
             help="Of --test: define the metrics as recbole, rectools, trec_eval or ranx do.",
         ),
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FOLDER",
+            help="Write all that is known of how good it is there, as a page and as JSON (extra `plots`).",
+        ),
+    ] = None,
     placement: options.Placement = "",
     weight: options.Weights = None,
     rules: options.Rules = None,
@@ -102,7 +113,17 @@ def evaluate(
             "--placement, --weight and --rules make lists anew: give --test or --exposure to look at them."
         )
 
-    options.check_out(plot, "--plot", (".svg",))
+    if folder is not None and impressions is not None:
+        raise TastemakerError("--report is of lists made anew: it doesn't go with --impressions.")
+    options.check_out(plot, "--plot", (".svg", ".png", ".pdf"))
+    if folder is not None or plot is not None:
+        from tastemaker.pages import style
+
+        style.check()
+    if folder is not None:
+        from tastemaker.evaluation.dossier.folder import check_folder
+
+        check_folder(folder)
 
     from tastemaker.cli.show import console, progress
     from tastemaker.data.split_files import opened
@@ -118,6 +139,7 @@ def evaluate(
     history = None if interactions is None else options.log_for(recommender, interactions)
     parts: dict[str, PeopleReport | ExposureReport] = {}
     report: Report | ShownReport | None = None
+    exam: Marked | None = None
     if impressions is not None:
         from tastemaker.evaluation.shown import on_shown
 
@@ -140,12 +162,15 @@ def evaluate(
             from tastemaker.evaluation.people import by_people
 
             parts["by"] = by_people(recommender, exam, by)
-    elif exposure is None:
+    elif exposure is None and folder is None:
         report = remembered(recommender)
     if exposure is not None:
         from tastemaker.evaluation.exposure import exposure as exposure_of
 
         parts["exposure"] = exposure_of(recommender, exposure, rows, k)
+    if folder is not None:
+        case = _report(recommender, exam, bundle, folder)
+        report = case.report if report is None and exposure is None else report
     if as_json:
         values = {} if report is None else report.as_json()
         values |= {name: part.as_json() for name, part in parts.items()}
@@ -154,9 +179,24 @@ def evaluate(
         console().print(*([] if report is None else [report]), *parts.values(), sep="\n")
 
 
+def _report(recommender: "Recommender", exam: "Marked | None", bundle: Path, folder: Path) -> "Case":
+    """Write all that is known into `folder`."""
+    from tastemaker.cli.show import progress
+    from tastemaker.evaluation.dossier import Case, dossier
+    from tastemaker.evaluation.dossier.folder import PAGE, write
+
+    with progress() as told:
+        case = Case.of(recommender, exam, bundle)
+        write(dossier(case, report=told), folder)
+    typer.echo(f"The report is {folder / PAGE}", err=True)
+    return case
+
+
 def _draw(report: "ShownReport", plot: Path) -> None:
     """A file for each chance: the one that was asked for, of the first, others with their name beside it."""
+    from tastemaker.pages import style
+
     for number, (head, found) in enumerate(report.chances.items()):
         path = plot if number == 0 else plot.with_name(f"{plot.stem}-{head}{plot.suffix}")
-        path.write_text(found.svg(f"{head}: foretold, and what happened"), encoding="utf-8")
+        style.write(found.figure(f"{head}: foretold, and what happened"), path)
         typer.echo(f"{head} is drawn in {path}", err=True)

@@ -3,10 +3,9 @@
 In come chances and what came of them; out come bins to look at, a drawing of them, and three numbers.
 """
 
-import html
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,13 @@ from rich.text import Text
 
 from tastemaker.evaluation.report import markdown_table
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tastemaker.pages.section import Picture
+
+ROUND = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Where the axes of a drawing may end."""
 Z = 1.959963984540054
 """Of a normal distribution, 95 % lie within so many standard deviations."""
 NEAREST = 1e-15
@@ -123,16 +129,37 @@ class Reliability:
             for bin_ in self.bins
         ]
 
-    def svg(self, title: str) -> str:
-        """A drawing that stands alone: a mark a bin with its interval, over the line of what is right.
+    def figure(self, title: str) -> "Figure":
+        """A mark a bin with its interval, over the line of what is right; what is off in another colour.
 
         Both axes go from 0 to a round number above all that is drawn, so that rare things fill it too.
+        Raises: TastemakerError without matplotlib.
         """
+        from tastemaker.pages import style
+
+        made, (panel,) = style.figure(4.6, 4.6)
         most = max((max(bin_.high, bin_.foretold) for bin_ in self.bins), default=1.0)
-        end = next(
-            round_ for round_ in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if round_ >= min(most, 1.0)
+        end = next(round_ for round_ in ROUND if round_ >= min(most, 1.0))
+        panel.plot([0, end], [0, end], color=style.RIVAL, linestyle="--", linewidth=1)
+        for place, bin_ in enumerate(self.bins):
+            colour = style.ALARM if bin_.is_off else style.OURS
+            panel.plot([bin_.foretold] * 2, [bin_.low, bin_.high], color=colour)
+            panel.plot(bin_.foretold, bin_.rate, "o", color=colour, gid=f"bin-{place}")
+        panel.set(xlim=(0, end), ylim=(0, end), xlabel="foretold", ylabel="happened", aspect="equal")
+        panel.set_title(title.replace("$", r"\$"))
+        return made
+
+    def picture(self, title: str) -> "Picture":
+        """The same for a page, told in words too."""
+        from tastemaker.pages import style
+        from tastemaker.pages.section import Picture
+
+        told = "".join(
+            f" Foretold {bin_.foretold:.4f}, happened {bin_.rate:.4f} "
+            f"({bin_.low:.3f} to {bin_.high:.3f}, n {bin_.n})."
+            for bin_ in self.bins
         )
-        return _drawing(self, html.escape(title), end)
+        return Picture(style.svg(self.figure(title)), f"{title}. {self.sentence()}{told}", self.sentence())
 
 
 def reliability(probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> Reliability:
@@ -177,61 +204,3 @@ def _bin(chance: npt.NDArray[np.float64], label: npt.NDArray[np.float64]) -> Bin
     half = Z / (1 + Z**2 / n) * np.sqrt(rate * (1 - rate) / n + Z**2 / (4 * n**2))
     low, high = max(0.0, float(middle - half)), min(1.0, float(middle + half))
     return Bin(n, float(chance[0]), float(chance[-1]), float(chance.mean()), rate, low, high)
-
-
-_LEFT, _TOP, _SIDE = 56, 44, 300
-"""Where the square stands, and how wide it is, in pixels."""
-
-
-def _drawing(of: Reliability, title: str, end: float) -> str:
-    def across(value: float) -> str:
-        return f"{_LEFT + _SIDE * value / end:.1f}"
-
-    def up(value: float) -> str:
-        return f"{_TOP + _SIDE * (1 - value / end):.1f}"
-
-    told = "".join(
-        f" Foretold {bin_.foretold:.4f}, happened {bin_.rate:.4f} "
-        f"({bin_.low:.3f} to {bin_.high:.3f}, n {bin_.n})."
-        for bin_ in of.bins
-    )
-    lines = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 380 400" width="380" height="400" role="img" '
-        "aria-labelledby=\"title desc\" font-family=\"system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', "
-        'Helvetica, Arial, sans-serif" font-size="11" fill="#334155">',
-        f'<title id="title">{title}</title>',
-        f'<desc id="desc">{of.sentence()}{told}</desc>',
-        '<rect width="380" height="400" fill="#ffffff"/>',
-        f'<text x="{_LEFT}" y="18" font-size="13" font-weight="600" fill="#0f172a">{title}</text>',
-        f'<text x="{_LEFT}" y="34">{_short(of)}</text>',
-        f'<rect x="{_LEFT}" y="{_TOP}" width="{_SIDE}" height="{_SIDE}" fill="none" stroke="#cbd5e1"/>',
-        f'<line x1="{across(0)}" y1="{up(0)}" x2="{across(end)}" y2="{up(end)}" stroke="#94a3b8" '
-        'stroke-dasharray="4 4"/>',
-    ]
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        value = share * end
-        lines.append(
-            f'<text x="{across(value)}" y="{_TOP + _SIDE + 16}" text-anchor="middle">{value:g}</text>'
-        )
-        lines.append(
-            f'<text x="{_LEFT - 6}" y="{float(up(value)) + 4:.1f}" text-anchor="end">{value:g}</text>'
-        )
-    lines.append(f'<text x="{_LEFT + _SIDE / 2}" y="388" text-anchor="middle">foretold</text>')
-    lines.append(
-        f'<text x="14" y="{_TOP + _SIDE / 2}" text-anchor="middle" '
-        f'transform="rotate(-90 14 {_TOP + _SIDE / 2})">happened</text>'
-    )
-    for bin_ in of.bins:
-        x, colour = across(bin_.foretold), "#b91c1c" if bin_.is_off else "#2563eb"
-        lines.append(
-            f'<line x1="{x}" y1="{up(bin_.low)}" x2="{x}" y2="{up(bin_.high)}" stroke="{colour}" '
-            'stroke-width="1.5"/>'
-        )
-        lines.append(f'<circle cx="{x}" cy="{up(bin_.rate)}" r="3.5" fill="{colour}"/>')
-    return "\n".join([*lines, "</svg>", ""])
-
-
-def _short(of: Reliability) -> str:
-    if of.ece is None or of.brier is None:
-        return "no outcome is known"
-    return f"{of.n:,} places, ECE {of.ece:.4f}, Brier {of.brier:.4f}; bars: 95 %"

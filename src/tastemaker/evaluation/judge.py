@@ -235,6 +235,12 @@ def series_fold(catalogue: Catalogue) -> Fold | None:
 
 def mark_catalogue(recommender: "Recommender") -> Report | None:
     """The series exam beside chance, popularity and plain TF-IDF; None where there are too few series."""
+    exam = marked_catalogue(recommender)
+    return None if exam is None else exam.report
+
+
+def marked_catalogue(recommender: "Recommender") -> Marked | None:
+    """`mark_catalogue`, with all that it was made of."""
     fold = series_fold(recommender.catalogue)
     if fold is None:
         return None
@@ -242,7 +248,7 @@ def mark_catalogue(recommender: "Recommender") -> Report | None:
         "series: from one season, the others of its series are to be found. Names of series taught the "
         "model too, so this shows that it has learnt them, not how it does on names it never met."
     )
-    return mark(recommender, fold, split, baselines=catalogue_baselines(recommender))
+    return marked(recommender, fold, split, baselines=catalogue_baselines(recommender))
 
 
 def catalogue_baselines(recommender: "Recommender") -> list[Baseline]:

@@ -24,8 +24,19 @@ from tastemaker.progress import Progress, Report, silent
 from tastemaker.recipe import RerankingRecipe
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from tastemaker.recommend import Recommender
 
+GAINS = {
+    "diversity": "diversity of a list",
+    "coverage": "share of the catalogue shown",
+    "gini": "Gini of what is shown",
+    "age_days": "median age, days",
+}
+"""Of a `Point`, what is drawn."""
+WORST, MOST = 30.0, 2.0
+"""Per cent of NDCG: what lost more isn't drawn, nobody would want it; and a line to go by."""
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 MOST_GROUPS = 3
 BLOCK = 256
@@ -74,6 +85,32 @@ class Curves:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def figure(self) -> "Figure":
+        """A panel for each thing that is gained, over what is lost of NDCG in per cent, as far as WORST.
+
+        Raises: TastemakerError without matplotlib.
+        """
+        from tastemaker.pages import style
+
+        made, panels = style.figure(11, 7.5, rows=2, columns=2, sharex=True)
+        for panel, (name, title) in zip(panels, GAINS.items(), strict=True):
+            for number, (rule, points) in enumerate(self.curves.items()):
+                whole = points[0].ndcg.mean or 1.0
+                losses = [100 * (point.loss.mean or 0.0) / whole for point in points]
+                seen = [place for place, loss in enumerate(losses) if loss <= WORST]
+                gained = [getattr(points[place], name) for place in seen]
+                if any(value is None for value in gained):
+                    continue
+                look = style.PALETTE[number % len(style.PALETTE)], style.MARKERS[number % len(style.MARKERS)]
+                lost = [losses[place] for place in seen]
+                panel.plot(lost, gained, color=look[0], marker=look[1], label=rule)
+            panel.set_title(title)
+            panel.axvline(MOST, color=style.RIVAL, linewidth=0.8, linestyle="--")
+        for panel in panels[2:]:
+            panel.set_xlabel(f"NDCG@{self.k} lost, %")
+        made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=7)
+        return made
 
     @property
     def _are_grouped(self) -> bool:

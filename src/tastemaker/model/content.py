@@ -9,7 +9,7 @@ one and the other the other. Beside that, a view predicts the fields that were d
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -25,6 +25,7 @@ from tastemaker.features.encode import Encoder
 from tastemaker.features.schema import Encoded
 from tastemaker.model.fit import Batches, fit
 from tastemaker.model.history import BagOfRows, feature_inputs, register
+from tastemaker.model.problem import Curve
 from tastemaker.model.views import Families, Views, is_guessed
 from tastemaker.progress import Report, silent
 from tastemaker.recipe import ContentRecipe
@@ -51,11 +52,13 @@ class ContentModel:
             learnt: D is then the sum of both.
         vectors: (N, D) of the catalogue.
         epochs: how many it was trained for.
+        curve: of the training.
     """
 
     tower: keras.Model
     vectors: Floats
     epochs: int
+    curve: Curve = field(default_factory=Curve)
 
 
 @register
@@ -255,4 +258,5 @@ def train(
     model.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
     batches = Batches(catalogue.size, recipe.batch_size, seed, lambda rows, rng: (views.pairs(rows, rng),))
     epochs = fit(model, batches, recipe.epochs, stage="training the item tower", report=report)
-    return ContentModel(tower, embed(tower, views.encoded), epochs)
+    curve = Curve(tuple(model.history.history["loss"]))
+    return ContentModel(tower, embed(tower, views.encoded), epochs, curve)

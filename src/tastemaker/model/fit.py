@@ -77,6 +77,25 @@ class Tell(keras.callbacks.Callback):
             self.report(Progress(self.stage, done, steps, loss, self.rate, self.note))
 
 
+class Losses(keras.callbacks.Callback):
+    """Keeps the loss of every epoch, over a cut in the training too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: list[float] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.values.append(float(logs["loss"]))
+
+    def state(self) -> dict[str, Any]:
+        """What going on needs, by name."""
+        return {"values": np.array(self.values)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave; a checkpoint of an older version has none."""
+        self.values = [float(value) for value in state.get("values", ())]
+
+
 class StopByRanking(keras.callbacks.Callback):
     """Keeps the epoch whose validation score is best, and stops when it is `patience` epochs past it.
 

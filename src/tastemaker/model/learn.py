@@ -5,6 +5,7 @@ In go arrays, out come arrays and exported towers; nothing of TensorFlow leaves 
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -20,10 +21,10 @@ from tastemaker.features.schema import Encoded
 from tastemaker.model import kernels, memory
 from tastemaker.model.checkpoint import Checkpoint
 from tastemaker.model.export import to_keras, to_litert
-from tastemaker.model.fit import Batches, StopByRanking, Tell, fit
+from tastemaker.model.fit import Batches, Losses, StopByRanking, Tell, fit
 from tastemaker.model.journal import ToMlflow, ToTensorBoard
 from tastemaker.model.loop import Schedule, run
-from tastemaker.model.problem import Learned, Problem, Top, ranking, unit
+from tastemaker.model.problem import Curve, Learned, Problem, Top, ranking, unit
 from tastemaker.model.seed_softmax import SeedSoftmax
 from tastemaker.model.student import Student, drawn_of
 from tastemaker.progress import NO_TRAIL, Report, Trail
@@ -75,7 +76,8 @@ def learn(
     student = Student(problem, log, examples)
     schedule = Schedule(epochs, problem.recipe.seed)
     tell = Tell(stage, len(student.deal(schedule.order(0))), recipe.batch_size, report)
-    heard: list[Any] = [tell]
+    losses = Losses()
+    heard: list[Any] = [tell, losses]
     stop = None
     if validate is not None:
         stop = StopByRanking(lambda: validate(student.live()), recipe.patience, tell, SMOOTH)
@@ -83,7 +85,8 @@ def learn(
     heard += [*_journals(trail, problem, stage), *callbacks]
     with threadpool_limits(1, user_api="blas"):  # the head has threads of its own
         run(student, schedule, heard, _checkpoint(trail, problem, log, epochs, stage))
-    return student.taken_out(stop.best_epochs if stop else epochs)
+    curve = Curve(tuple(losses.values), tuple(stop.scores) if stop else ())
+    return replace(student.taken_out(stop.best_epochs if stop else epochs), curve=curve)
 
 
 def _checkpoint(
@@ -177,4 +180,5 @@ def _as_the_seed(
         scale=examples.scale,
         epochs=seen_epochs,
         examples=len(events),
+        curve=Curve(tuple(model.history.history["loss"])),
     )

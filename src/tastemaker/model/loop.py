@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.model.checkpoint import Checkpoint, State, under
-from tastemaker.model.fit import StopByRanking
+from tastemaker.model.fit import Losses, StopByRanking
 from tastemaker.model.head import cores
 
 Events = npt.NDArray[np.int64]
@@ -76,22 +76,27 @@ def run(
 
     A callback that sets `model.stop_training` ends it after the epoch.
     """
-    stops = [callback for callback in callbacks if isinstance(callback, StopByRanking)]
+    kept = {
+        name: callback
+        for callback in callbacks
+        for kind, name in ((StopByRanking, "stop"), (Losses, "losses"))
+        if isinstance(callback, kind)
+    }
     at = _Place()
     saved = checkpoint.load() if checkpoint else None
     learner.model.stop_training = False
     if saved is not None:
         at = _Place.of(saved)
         learner.restore(under("learner/", saved))
-        for stop in stops:
-            stop.restore(under("stop/", saved))
+        for name, callback in kept.items():
+            callback.restore(under(f"{name}/", saved))
         learner.model.stop_training = at.finished
 
     def save(place: _Place) -> None:
         if checkpoint:
             state = {f"learner/{name}": array for name, array in learner.state().items()}
-            for stop in stops:
-                state |= {f"stop/{name}": array for name, array in stop.state().items()}
+            for who, callback in kept.items():
+                state |= {f"{who}/{name}": array for name, array in callback.state().items()}
             checkpoint.save(state | place.as_arrays())
 
     first, batches = at.epoch, learner.deal(schedule.order(at.epoch))

@@ -102,6 +102,23 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """How a training went, an entry an epoch.
+
+    Attributes:
+        loss: mean over the epoch's examples.
+        validation: what the model was marked after it; empty where nothing was.
+    """
+
+    loss: tuple[float, ...] = ()
+    validation: tuple[float, ...] = ()
+
+    def as_json(self) -> dict[str, list[float]]:
+        """As a manifest keeps it: figures to be drawn, four digits each."""
+        return {name: [float(f"{value:.4g}") for value in values] for name, values in vars(self).items()}
+
+
+@dataclass(frozen=True)
 class Learned:
     """A trained model, taken out of TensorFlow.
 
@@ -113,6 +130,7 @@ class Learned:
         scale: of the strengths of events.
         epochs: passes that its weights have seen.
         examples: in one pass.
+        curve: of all epochs that were run, those past the best included.
     """
 
     arrays: dict[str, Floats]
@@ -122,6 +140,7 @@ class Learned:
     epochs: int
     examples: int
     learning: dict[str, bytes] = field(default_factory=dict)
+    curve: Curve = field(default_factory=Curve)
 
 
 def ranking(problem: Problem, scale: Scale, answers: Floats, ask: Callable[[Window, Users], Floats]) -> Top:

@@ -19,8 +19,8 @@ def page(
     template: str,
     *,
     title: str,
-    scripts: Sequence[str] = (),
     styles: Sequence[str] = (),
+    scripts: Sequence[str] = (),
     data: Any = None,
     **values: Any,
 ) -> str:
@@ -28,8 +28,8 @@ def page(
 
     Args:
         template: a file of `templates/` that extends `base.html`.
+        styles: files of `templates/`, after the style that all pages share.
         scripts: files of `templates/`, run in this order at the end of the page.
-        styles: files of `templates/` that go on where `page.css` ends.
         data: plain values, for the scripts: `JSON.parse(document.getElementById("data").textContent)`.
         values: for the template, escaped wherever it puts them.
     """

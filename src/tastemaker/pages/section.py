@@ -24,6 +24,7 @@ class Table:
     Attributes:
         strong: numbers of the rows, from 0, that are to be seen first.
         words: numbers of further columns, from 0, that hold words.
+        note: what must be known to read it; stands under the title.
     """
 
     title: str
@@ -31,12 +32,14 @@ class Table:
     rows: Sequence[Sequence[str]]
     strong: Sequence[int] = ()
     words: Sequence[int] = ()
+    note: str = ""
 
     def is_text(self, column: int) -> bool:
         return column == 0 or column in self.words
 
     def __rich__(self) -> RenderableType:
-        table = RichTable(box=box.SIMPLE_HEAD, title=self.title or None, title_justify="left")
+        title = "\n".join(text for text in (self.title, self.note) if text)
+        table = RichTable(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left")
         for column, head in enumerate(self.head):
             table.add_column(head, justify="left" if self.is_text(column) else "right")
         for number, row in enumerate(self.rows):

@@ -82,10 +82,11 @@ def svg(made: "Figure") -> str:
     import matplotlib
 
     text = io.StringIO()
+    _frameless(made)
     with matplotlib.rc_context(SETTINGS):
         made.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     drawn = text.getvalue()
-    drawn = drawn[drawn.index("<svg") :]
+    drawn = _without_idle_names(drawn[drawn.index("<svg") :])
     return re.sub(
         r'(<svg[^>]*?) width="[^"]*"',
         r"\1",
@@ -94,9 +95,23 @@ def svg(made: "Figure") -> str:
     )
 
 
+def _frameless(made: "Figure") -> None:
+    """A legend goes by the settings of the moment it was made, which are over by then."""
+    for legend in (*made.legends, *(panel.get_legend() for panel in made.axes)):
+        if legend is not None:
+            legend.set_frame_on(False)
+
+
+def _without_idle_names(drawn: str) -> str:
+    """Every drawing has its own `figure_1` and `axes_1`, and a page holds several."""
+    meant = set(re.findall(r"#([\w-]+)", drawn))
+    return re.sub(r' id="([\w.-]+)"', lambda name: name[0] if name[1] in meant else "", drawn)
+
+
 def write(made: "Figure", path: Path) -> None:
     """A file for a paper; the ending says which kind."""
     import matplotlib
 
+    _frameless(made)
     with matplotlib.rc_context(SETTINGS):
         made.savefig(path, dpi=200)

@@ -8,6 +8,7 @@ from tastemaker.evaluation.judge import mark_catalogue
 from tastemaker.features.encode import Encoder
 from tastemaker.features.text import texts_of
 from tastemaker.features.tfidf import Tfidf
+from tastemaker.manifest import CURVES
 from tastemaker.progress import Report
 from tastemaker.recipe import Recipe, Role
 from tastemaker.recommend import Recommender
@@ -33,7 +34,11 @@ def of_catalogue(data: Dataset, recipe: Recipe, report: Report) -> Parts:
         towers={"item_tower": to_litert(model.tower)},
         originals={"item_tower": to_keras(model.tower)},
         tfidf=Tfidf.fit(texts_of(data.items, recipe.features), recipe.features.ngrams) if has_texts else None,
-        training={"epochs": model.epochs, "seconds": round(time.perf_counter() - started, 1)},
+        training={
+            "epochs": model.epochs,
+            "seconds": round(time.perf_counter() - started, 1),
+            CURVES: {"training": model.curve.as_json()},
+        },
     )
     return replace(parts, evaluation=mark_catalogue(Recommender(bundle(data, recipe, parts))))
 

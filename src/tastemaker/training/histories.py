@@ -20,6 +20,7 @@ from tastemaker.evaluation.exam import asked
 from tastemaker.evaluation.judge import mark
 from tastemaker.evaluation.report import Report as ExamReport
 from tastemaker.features.newcomers import Newcomers
+from tastemaker.manifest import CURVES
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail
 from tastemaker.recipe import Recipe, RerankingRecipe, SourcesRecipe
 from tastemaker.recommend import Recommender
@@ -69,6 +70,8 @@ def of_histories(
         "pairs": pairs,
         "order": tried.order,
         "exam": tried.why,
+        CURVES: ({} if tried.curve is None else {"training": tried.curve})
+        | {"refit on everything": final.curve.as_json()},
     }
     if older is not None:
         training["warm_start"] = older.note(data.items, log)
@@ -94,6 +97,7 @@ class Attempt:
         recommender: who sat the exam; None where nobody could be asked.
         ranking: the second network; None where none is used.
         order: what orders the lists and why, in words.
+        curve: of the network's training, as JSON; None where there was none.
     """
 
     evaluation: ExamReport | None
@@ -105,6 +109,7 @@ class Attempt:
     recommender: Recommender | None = None
     ranking: Ranking | None = None
     order: str = "retrieval alone"
+    curve: dict[str, Any] | None = None
 
 
 def attempt(
@@ -172,8 +177,9 @@ def attempt_on(
         report(Progress("exam", 1, 1))
     seconds = time.perf_counter() - started
     return Attempt(
-        evaluation, trial.epochs, trial.pairing, trial.newcomers, why, seconds, recommender, ranking, order
-    )
+        evaluation, trial.epochs, trial.pairing, trial.newcomers, why, seconds, recommender, ranking, order,
+        trial.curve,
+    )  # fmt: skip
 
 
 Watch = Callable[[float], None]
@@ -262,6 +268,7 @@ class _Trial:
     epochs: int
     pairing: Pairing | None
     newcomers: Newcomers | None
+    curve: dict[str, Any]
 
 
 def _trial(
@@ -308,4 +315,4 @@ def _trial(
         known = Recommender(bundle(data, recipe, parts, histories=fold.train))
         newcomers = settle(known.nearest, fitted.kin, fold.history, users, np.random.default_rng(recipe.seed))
         parts = fitted.with_new(parts, newcomers)
-    return _Trial(parts, learned.epochs, pairing, newcomers)
+    return _Trial(parts, learned.epochs, pairing, newcomers, learned.curve.as_json())
