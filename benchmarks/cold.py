@@ -25,9 +25,10 @@ from scipy import sparse
 from benchmarks.rows import one_of, record
 from tastemaker.data import Dataset, read
 from tastemaker.data.catalogue import PAD, Rows
+from tastemaker.data.holdouts import cold_items, hold_out_any
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.sources import convert
-from tastemaker.data.split import Fold, cold_items, hold_out_any
+from tastemaker.data.split import Fold
 from tastemaker.evaluation.exam import Result, asked, compare, examine
 from tastemaker.features.encode import Encoder
 from tastemaker.features.pairs import ease, touched

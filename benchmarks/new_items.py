@@ -37,9 +37,10 @@ from benchmarks.cold import (
 from benchmarks.rows import one_of, record
 from tastemaker.data import Dataset, read
 from tastemaker.data.catalogue import PAD
+from tastemaker.data.holdouts import cold_items
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.sources import convert
-from tastemaker.data.split import Fold, cold_items
+from tastemaker.data.split import Fold
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.training import train

@@ -24,8 +24,9 @@ from benchmarks.quality import DATA, teller
 from benchmarks.rows import one_of, record
 from tastemaker.data import read
 from tastemaker.data.catalogue import PAD
+from tastemaker.data.protocols import choose
 from tastemaker.data.sources import convert
-from tastemaker.data.split import Fold, choose
+from tastemaker.data.split import Fold
 from tastemaker.evaluation.exam import asked as who
 from tastemaker.evaluation.intervals import mean_interval
 from tastemaker.evaluation.report import Mark
@@ -89,7 +90,7 @@ def measured(name: str, asked: argparse.Namespace, console: Console) -> None:
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             recommender.save(kept)
-    exam, why = choose(log, recipe.split, recipe.seed)
+    exam, why = choose(log, recipe.split, recipe.seed)[:2]
     validation = validation_of(exam, log, recipe)
     strict = Fold(validation.train, exam.history, exam.targets)
     common = {"data": name, "seed": asked.seed, "settings": asked.settings}

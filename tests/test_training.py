@@ -7,8 +7,9 @@ import pytest
 
 import tastemaker as tm
 from tastemaker.data import read_log
+from tastemaker.data.holdouts import hold_out_any
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.split import Fold, hold_out_any
+from tastemaker.data.split import Fold
 from tastemaker.errors import TrainingError
 
 USERS, COMMON = 60, 40

@@ -88,3 +88,57 @@ def test_convert_writes_tables_and_names_them(tmp_path, example_data):
 @pytest.mark.parametrize("command", ["check", "convert"])
 def test_help_needs_no_heavy_module(command):
     assert run(app, [command, "--help"]).exit_code == 0
+
+
+@pytest.fixture
+def films(written):
+    """Ten people who saw ten films each, over a hundred moments."""
+    events = "".join(
+        f"u{user},i{(user + n) % 15},{1000 * n + user},{n}\n" for user in range(10) for n in range(10)
+    )
+    items = "".join(f"i{n},film {n}\n" for n in range(15))
+    return [
+        *("--items", str(written(f"item_id,title\n{items}", "items.csv"))),
+        *("--interactions", str(written(f"user_id,item_id,timestamp,weight\n{events}", "log.csv"))),
+    ]
+
+
+def test_a_split_that_was_just_made_has_no_leaks(films, tmp_path):
+    for strategy in ("global_time", "user_holdout"):
+        folder = tmp_path / strategy
+        made = run(app, ["split", *films, "--strategy", strategy, "--out", str(folder), "--json"])
+        (told,) = json.loads(made.stdout)
+        assert told["fingerprint"] == json.loads((folder / "manifest.json").read_text())["fingerprint"]
+        looked = run(app, ["leaks", str(folder), *films[:2]])
+        assert looked.exit_code == 0
+        assert "No leak was found" in looked.stdout
+
+
+def test_a_leak_is_told_and_the_answer_is_no(films, tmp_path):
+    run(app, ["split", *films, "--strategy", "global_time", "--out", str(tmp_path / "s")])
+    manifest = tmp_path / "s" / "manifest.json"
+    later = json.loads(manifest.read_text())
+    later["cut"] += 500  # as if some targets had been taken from before the cut
+    manifest.write_text(json.dumps(later))
+    looked = run(app, ["leaks", str(tmp_path / "s"), "--json"])
+    assert looked.exit_code == 1
+    assert [leak["kind"] for leak in json.loads(looked.stdout)["leaks"]] == ["the future in the past"]
+
+
+def test_folds_are_folders_and_what_is_in_the_way_stays(films, tmp_path):
+    made = run(app, ["split", *films, "--strategy", "random", "--folds", "3", "--out", str(tmp_path / "f")])
+    assert made.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "f").iterdir()) == ["fold-1", "fold-2", "fold-3"]
+    asked = [pl.read_parquet(tmp_path / "f" / f"fold-{n}" / "targets.parquet").height for n in (1, 2, 3)]
+    assert sum(asked) == 100
+    (tmp_path / "g" / "fold-2").mkdir(parents=True)
+    (tmp_path / "g" / "fold-2" / "thesis.txt").write_text("dear")
+    refused = run(
+        app, ["split", *films, "--strategy", "random", "--folds", "3", "--out", str(tmp_path / "g")]
+    )
+    assert isinstance(refused.exception, DataError)
+    assert [path.name for path in (tmp_path / "g").iterdir()] == ["fold-2"]
+
+
+def test_what_is_no_split_is_refused(tmp_path):
+    assert isinstance(run(app, ["leaks", str(tmp_path)]).exception, DataError)

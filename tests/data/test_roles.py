@@ -152,3 +152,21 @@ def test_the_roles_print_as_a_table(written):
 @pytest.mark.parametrize("name", ["userId", "User ID", "//userID", "user_id", "USER-ID"])
 def test_one_name_in_many_spellings(name):
     assert plain_name(name) == "user_id"
+
+
+@pytest.mark.parametrize("name", ["propensity", "propensity_score", "pscore", "p_score", "action_prob"])
+def test_the_chance_that_something_was_shown_with_is_known_by_its_name(name):
+    table = read_table(
+        pl.DataFrame(
+            {
+                "user_id": ["u", "v"],
+                "item_id": ["a", "b"],
+                "timestamp": [1, 2],
+                name: ["0,25", "0,5"],
+                "click": [0, 1],
+            }
+        ),
+        "impressions",
+    )
+    found = {column.name: column for column in infer(table, "impressions", {})}
+    assert (found[name].role, found[name].decimal) == (Role.PROPENSITY, ",")

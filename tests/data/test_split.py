@@ -1,12 +1,9 @@
-import json
-
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tastemaker.data import split
+from tastemaker.data import holdouts, protocols, split
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import DataError
 from tastemaker.recipe import SplitRecipe
@@ -57,16 +54,16 @@ def test_holding_out_the_last_event_learns_from_all_the_others():
 
 def test_cold_items_are_taken_out_of_training_altogether_and_are_all_that_is_asked():
     log = log_of([(user, row, float(row)) for user in range(3) for row in range(10)])
-    fold = split.cold_items(log, 0.3, np.random.default_rng(5))
+    fold = holdouts.cold_items(log, 0.3, np.random.default_rng(5))
     cold = set(fold.targets.rows.tolist())
     assert len(cold) == 3
     assert not cold & set(fold.train.rows.tolist())
     assert fold.history is fold.train
     assert sorted(events_of(fold.train) + events_of(fold.targets)) == sorted(events_of(log))
-    by_recipe, told = split.choose(log, SplitRecipe(strategy="cold_item", test_share=0.3), 5)
+    by_recipe, told = protocols.choose(log, SplitRecipe(strategy="cold_item", test_share=0.3), 5)[:2]
     assert rows_of(by_recipe.targets) == rows_of(fold.targets)
     assert told.startswith("cold_item")
-    other, _ = split.choose(log, SplitRecipe(strategy="cold_item", test_share=0.3), 6)
+    other = protocols.choose(log, SplitRecipe(strategy="cold_item", test_share=0.3), 6).fold
     assert rows_of(other.targets) != rows_of(fold.targets)
 
 
@@ -74,18 +71,18 @@ def test_a_cold_split_needs_items_on_both_sides():
     log = log_of([(0, 1, 1), (0, 2, 2), (1, 1, 1)])
     for share in (0.1, 0.9):
         with pytest.raises(DataError, match="of 2 items holds out"):
-            split.cold_items(log, share, np.random.default_rng(1))
+            holdouts.cold_items(log, share, np.random.default_rng(1))
 
 
 def test_a_cut_in_time_is_the_same_moment_for_everybody():
     log = log_of([(0, 1, 10), (0, 2, 40), (1, 3, 20), (1, 4, 30), (2, 5, 50)])
-    fold = split.global_time(log, 0.4)  # two of five: the times 40 and 50
+    fold = split.global_time(log, 0.4)[0]  # two of five: the times 40 and 50
     assert [rows_of(part) for part in fold] == [[[1], [3, 4], []], [[1], [3, 4], []], [[2], [], [5]]]
 
 
 def test_what_was_watched_before_the_cut_is_not_asked_again_and_a_repeat_only_once():
     log = log_of([(0, 1, 10), (0, 2, 11), (0, 1, 40), (0, 3, 41), (0, 3, 42)])
-    assert rows_of(split.global_time(log, 0.6).targets) == [[3]]
+    assert rows_of(split.global_time(log, 0.6)[0].targets) == [[3]]
 
 
 def test_a_repeated_last_event_has_no_target():
@@ -96,7 +93,7 @@ def test_a_repeated_last_event_has_no_target():
 
 def test_events_of_one_moment_stay_on_one_side_of_the_cut():
     log = log_of([(0, 1, 10), (0, 2, 20), (1, 3, 20), (1, 4, 20)], is_clock=True)
-    fold = split.global_time(log, 0.25)
+    fold, _ = split.global_time(log, 0.25)
     assert fold.train.size == 1
     assert fold.targets.size == 3
 
@@ -108,7 +105,7 @@ def test_no_split_leaks(log, part):
             "test": lambda: split.leave_one_out(log, "test"),
             "valid": lambda: split.leave_one_out(log, "valid"),
             "last": lambda: split.hold_out_last(log),
-            "time": lambda: split.global_time(log, 0.3),
+            "time": lambda: split.global_time(log, 0.3)[0],
         }[part]()
     except DataError:
         assert part == "time"
@@ -153,7 +150,7 @@ def crossing(users, both):
 
 def test_auto_cuts_in_time_where_enough_people_are_seen_on_both_sides():
     log = crossing(300, 250)
-    fold, why = split.choose(log, SplitRecipe(test_share=250 / log.size), 1)
+    fold, why = protocols.choose(log, SplitRecipe(test_share=250 / log.size), 1)[:2]
     assert fold.train.times.max() < fold.targets.times.min()
     assert why.startswith("global_time: the newest 9% of events are to be found; 250 of 300 users (83%)")
 
@@ -163,7 +160,7 @@ def test_auto_cuts_in_time_where_enough_people_are_seen_on_both_sides():
 )
 def test_auto_holds_out_the_last_event_where_a_cut_would_ask_an_odd_few(users, both):
     log = crossing(users, both)
-    fold, why = split.choose(log, SplitRecipe(test_share=both / log.size), 1)
+    fold, why = protocols.choose(log, SplitRecipe(test_share=both / log.size), 1)[:2]
     assert why.startswith("leave_one_out: each user's last event is to be found, because only")
     assert f"{both} of {users:,}" in why
     assert fold.train.size == log.size - users  # all but one event of each
@@ -171,71 +168,18 @@ def test_auto_holds_out_the_last_event_where_a_cut_would_ask_an_odd_few(users, b
 
 def test_auto_says_why_when_there_is_no_clock_or_no_time():
     sequences = log_of([(0, 1, 0), (0, 2, 1), (1, 3, 0)])
-    assert split.choose(sequences, SplitRecipe(), 1)[1].endswith("no clock that all users share.")
+    assert protocols.choose(sequences, SplitRecipe(), 1)[1].endswith("no clock that all users share.")
     at_once = log_of([(0, 1, 5), (1, 2, 5)], is_clock=True)
-    assert split.choose(at_once, SplitRecipe(), 1)[1].endswith("nearly all events have the same time.")
+    assert protocols.choose(at_once, SplitRecipe(), 1)[1].endswith("nearly all events have the same time.")
 
 
 def test_a_strategy_named_in_the_recipe_is_taken():
     log = crossing(3, 3)
-    by_time, told = split.choose(log, SplitRecipe(strategy="global_time", test_share=0.1), 1)
+    by_time, told = protocols.choose(log, SplitRecipe(strategy="global_time", test_share=0.1), 1)[:2]
     assert rows_of(by_time.targets) == [[9], [9], [9]]
     assert "as the recipe asks" in told
-    by_user, _ = split.choose(log, SplitRecipe(strategy="leave_one_out"), 1)
+    by_user = protocols.choose(log, SplitRecipe(strategy="leave_one_out"), 1).fold
     assert by_user.train.size == log.size - 6
-
-
-def test_a_saved_split_has_the_ids_as_they_came(tmp_path):
-    ids = ["a,b", '"', "\n", "007", "../x", "日本"]
-    log = log_of([(0, 3, 1), (0, 4, 2), (0, 5, 3), (0, 2, 4)])
-    fold = split.leave_one_out(log, "test")
-    folder = tmp_path / "deep" / "split"
-    split.save(fold, ids, folder, strategy="leave_one_out")
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "history.parquet",
-        "manifest.json",
-        "targets.parquet",
-        "train.parquet",
-    ]
-    history = pl.read_parquet(folder / "history.parquet")
-    assert history.columns == ["user_id", "item_id", "timestamp", "weight"]
-    assert history.rows() == [("u0", "007", 1, 1.0), ("u0", "../x", 2, 1.0), ("u0", "日本", 3, 1.0)]
-    manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["strategy"] == "leave_one_out"
-    assert manifest["users_asked"] == 1
-    assert manifest["parts"]["targets"] == {"events": 1, "fingerprint": fold.targets.fingerprint}
-
-
-def test_a_split_replaces_a_split_but_nothing_else(tmp_path):
-    fold = split.hold_out_last(log_of([(0, 0, 1), (0, 1, 2)]))
-    split.save(fold, ["a", "b"], tmp_path / "s", strategy="one")
-    split.save(fold, ["a", "b"], tmp_path / "s", strategy="two")
-    assert json.loads((tmp_path / "s" / "manifest.json").read_text())["strategy"] == "two"
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("dear")
-    with pytest.raises(DataError, match="is not a split"):
-        split.save(fold, ["a", "b"], tmp_path / "mine", strategy="one")
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
-
-
-def test_a_split_that_fails_halfway_leaves_nothing(tmp_path, monkeypatch):
-    def full(self, path):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
-    with pytest.raises(DataError, match="No space left on device"):
-        split.save(
-            split.hold_out_last(log_of([(0, 0, 1), (0, 1, 2)])), ["a", "b"], tmp_path / "s", strategy="x"
-        )
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_split_can_not_be_written_under_a_file(tmp_path):
-    (tmp_path / "file").write_text("")
-    fold = split.hold_out_last(log_of([(0, 0, 1), (0, 1, 2)]))
-    with pytest.raises(DataError, match="Can't write"):
-        split.save(fold, ["a", "b"], tmp_path / "file" / "s", strategy="x")
 
 
 def test_only_what_may_be_asked_for_is_held_out():
@@ -249,7 +193,7 @@ def test_of_what_may_be_asked_for_some_is_drawn_of_everybody_who_has_it():
     log = log_of([(user, item, item) for user in range(5) for item in range(20)])
     drawn = set()
     for seed in range(30):
-        fold = split.hold_out_any(log, np.random.default_rng(seed), may=log.rows >= 19 - log.users)
+        fold = holdouts.hold_out_any(log, np.random.default_rng(seed), may=log.rows >= 19 - log.users)
         # Two of twenty each; the first user has but one that may be asked for.
         assert np.diff(fold.targets.offsets).tolist() == [1, 2, 2, 2, 2]
         assert fold.train.size == 100 - 9

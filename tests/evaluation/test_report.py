@@ -108,6 +108,29 @@ def test_a_contest_is_a_sentence(verdict, told):
     assert contest.sentence(5, ", the best baseline") == told + end
 
 
+def test_a_contest_tells_its_chances_and_what_would_have_shown():
+    contest = Contest(
+        "a", "b", "ndcg", Mark(0.01, -0.02, 0.03), "no difference can be shown", 0.04, 0.12, 0.0312, 3
+    )
+    assert contest.sentence(5).endswith(
+        "+0.0300, p = 0.040 (p = 0.12 after Holm, 3 contests); a true difference of 0.0312 or more would "
+        "have shown, four times in five"
+    )
+    alone = Contest("a", "b", "ndcg", Mark(0.01, 0.005, 0.03), "better", 0.0001, 0.0001, 0.0312)
+    assert alone.sentence(5).endswith("+0.0300, p < 0.001")
+
+
+def test_a_report_of_an_older_bundle_is_still_read():
+    values = json.loads(json.dumps(REPORT.as_json()))
+    for contest in values["contests"]:  # all that it had before contests were tested by permutation
+        for key in ("chance", "corrected", "detectable", "among"):
+            del contest[key]
+    assert set(values["contests"][0]) == {"ours", "theirs", "metric", "difference", "verdict"}
+    found = Report.from_json(values)
+    assert found == REPORT
+    assert "95 % interval -0.0700 to -0.0300." in " ".join(found.notes())
+
+
 def test_a_report_of_nobody_still_prints():
     nobody = Line("x", False, {key: Mark(None, None, None) for key in NAMES}, {"coverage": 0.0}, 0.0)
     report = replace(REPORT, lines=(nobody,), contests=(), skipped=(), users_asked=0)

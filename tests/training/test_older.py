@@ -189,7 +189,7 @@ def test_what_the_recipe_leaves_open_is_as_it_was():
         ("history.hidden=[4, 5]", "history.hidden is [4, 5], and the older bundle was trained with [128]"),
         ("history.encoder=gru", "history.encoder is gru, and the older bundle was trained with recency"),
         ("preset=seed-softmax", "preset is seed-softmax, and the older bundle was trained with default"),
-        ("split.strategy=cold_item", "cold_item, which asks for items as if nobody had touched them"),
+        ("split.strategy=cold_item", "cold_item, which asks as if some of them were new"),
     ],
 )
 def test_another_shape_is_refused_with_both(knob, told):

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from tastemaker.cli import ask, curve, data, demo, evaluate, items, train, tune
+from tastemaker.cli import ask, compare, curve, data, demo, drift, evaluate, items, ope, raters, train, tune
 from tastemaker.errors import AmbiguousTitleError, TastemakerError
 
 INTERRUPTED = 130
@@ -26,10 +26,15 @@ app.add_typer(data.app, name="data")
 app.add_typer(items.app, name="items")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
+app.command("tuned")(tune.tuned)
 app.command("recommend")(ask.recommend)
 app.command("similar")(ask.similar)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("rerank-curve")(curve.rerank_curve)
+app.add_typer(raters.app, name="raters")
+app.command("ope")(ope.ope)
+app.command("drift")(drift.drift)
 app.command("demo")(demo.demo)
 
 

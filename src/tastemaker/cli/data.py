@@ -72,7 +72,17 @@ def split(
     items: Annotated[Path | None, typer.Option(help="The catalogue.")] = None,
     interactions: Annotated[Path | None, typer.Option(help="The log of who touched what.")] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="auto, global_time, leave_one_out or cold_item; else the recipe's.")
+        str | None,
+        typer.Option(
+            help="auto, global_time, leave_one_out, random, cold_item, user_holdout or cold_user; else the "
+            "recipe's."
+        ),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="So many splits, in fold-1, fold-2 …, that hold out everything once.", min=2, max=100
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for train, history and targets .parquet.")] = Path(
         "split"
@@ -80,18 +90,60 @@ def split(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="One knob, as in split.test_share=0.2.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Part a log into what may be learnt from, what is known when asked, and what should be found."""
-    from tastemaker.data import read
-    from tastemaker.data import split as splits
+    import json
+
+    from tastemaker.data import protocols, read, split_files
     from tastemaker.errors import DataError
     from tastemaker.recipe import Recipe
 
     chosen = Recipe.read(recipe, [*(settings or ()), *([f"split.strategy={strategy}"] if strategy else [])])
     data = read(items, interactions, None, chosen.data)
-    if data.interactions is None:
+    log = data.interactions
+    if log is None:
         raise DataError("There is nothing to split: give a file of interactions.")
-    fold, told = splits.choose(data.interactions, chosen.split, chosen.seed)
-    splits.save(fold, data.items.ids, out, strategy=told.split(":")[0].split(",")[0])
-    sizes = ", ".join(f"{name} {log.size:,}" for name, log in fold._asdict().items())
-    typer.echo(f"{out}: {sizes} events. Split by {told}")
+    if folds is None:
+        made = [(out, protocols.choose(log, chosen.split, chosen.seed))]
+    else:
+        found = protocols.folds(log, chosen.split, folds, chosen.seed)
+        made = [(out / f"fold-{number}", each) for number, each in enumerate(found, 1)]
+    for folder, _ in made:
+        split_files.check_folder(folder)
+    told = []
+    for folder, each in made:
+        print_ = split_files.save(each, log, data.items.ids, folder, chosen.split, chosen.seed)
+        sizes = {name: part.size for name, part in each.fold._asdict().items()}
+        told.append({"folder": str(folder), "events": sizes, "why": each.why, "fingerprint": print_})
+        if not as_json:
+            counted = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
+            typer.echo(f"{folder}: {counted} events. Split by {each.why}")
+            typer.echo(f"fingerprint {print_}")
+    if as_json:
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
+
+
+@app.command()
+def leaks(
+    split: Annotated[Path, typer.Argument(help="A folder made by `tastemaker data split`.")],
+    items: Annotated[Path | None, typer.Option(help="The catalogue: its columns may know too much.")] = None,
+    users: Annotated[Path | None, typer.Option(help="What is known of users.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look for ways in which a split tells what it asks for; exit status 1 where there is one."""
+    import json
+
+    from tastemaker.cli.show import console
+    from tastemaker.data import read, split_files
+    from tastemaker.data.leaks import Protocol
+    from tastemaker.data.leaks import leaks as leaks_of
+
+    data = read(split_files.items_of(split) if items is None else items, None, users)
+    saved = split_files.opened(split, data.items)
+    found = leaks_of(saved.split.fold, data.items, Protocol.of(saved.manifest), data.users)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=1))
+    else:
+        console().print(found.section())
+    raise typer.Exit(0 if found.is_clean else 1)

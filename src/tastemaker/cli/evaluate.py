@@ -25,7 +25,10 @@ NO_RANKER = (
 
 def evaluate(
     bundle: options.BundlePath,
-    test: Annotated[Path | None, typer.Option(help="What happened later: the log to be foretold.")] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(help="What happened later: the log to be foretold, or a folder made by `data split`."),
+    ] = None,
     impressions: Annotated[
         Path | None,
         typer.Option(help="What people were shown later: what an objective would have done to it."),
@@ -81,6 +84,8 @@ def evaluate(
         raise TastemakerError("--interactions ask a new question: give --test or --impressions too.")
     if test is None and impressions is None and exposure is None and k is not None:
         raise TastemakerError("-k asks a new question: give --test, --impressions or --exposure too.")
+    if test is not None and test.is_dir() and interactions is not None:
+        raise TastemakerError("A split says itself what is known of people: leave --interactions out.")
     if impressions is not None and (by is not None or exposure is not None):
         raise TastemakerError("--by and --exposure are of lists made anew: they don't go with --impressions.")
     if by is not None and test is None:
@@ -100,8 +105,9 @@ def evaluate(
     options.check_out(plot, "--plot", (".svg",))
 
     from tastemaker.cli.show import console, progress
+    from tastemaker.data.split_files import opened
     from tastemaker.evaluation.conventions import OURS, of
-    from tastemaker.evaluation.judge import judged, remembered
+    from tastemaker.evaluation.judge import judged, judged_on, remembered
     from tastemaker.recommend import Recommender
 
     convention = OURS if metrics_as is None else of(metrics_as)
@@ -123,9 +129,11 @@ def evaluate(
         if plot is not None:
             _draw(report, plot)
     elif test is not None:
-        exam = judged(
-            recommender, options.log_for(recommender, test), history=history, k=k, convention=convention
-        )
+        if test.is_dir():
+            exam = judged_on(recommender, opened(test, recommender.catalogue), k=k, convention=convention)
+        else:
+            later = options.log_for(recommender, test)
+            exam = judged(recommender, later, history=history, k=k, convention=convention)
         report, rows = exam.report, exam.ours.rows
         if by is not None:
             from tastemaker.evaluation.people import by_people

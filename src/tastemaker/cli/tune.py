@@ -21,6 +21,12 @@ SHOWN = 5
 """Trials in the table at the end."""
 
 
+Plot = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.svg", help="Draw what was found: .svg, .png or .pdf (extra `plots`)."),
+]
+
+
 class Interrupted(Exception):
     """A Ctrl-C that something outlived; says what."""
 
@@ -66,6 +72,7 @@ def tune(
     settings: options.Settings = None,
     space: Annotated[Path | None, typer.Option(help="Which knobs, and how far (TOML).")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds after which no trial begins.")] = None,
+    plot: Plot = None,
     as_json: options.Json = False,
 ) -> None:
     """Try settings and keep those that find most on validation; the exam is not looked at.
@@ -75,6 +82,8 @@ def tune(
     import json
     import shlex
     from contextlib import nullcontext
+
+    _check_plot(plot)
 
     from tastemaker.cli.show import console, progress
     from tastemaker.data import read
@@ -124,6 +133,7 @@ def tune(
     except KeyboardInterrupt:
         kept = f"{done} more trials are kept in {out}; the same command goes on from there."
         raise Interrupted(kept) from None
+    _draw(out, plot)
     if as_json:
         told = {
             "value": tuning.value,
@@ -144,6 +154,45 @@ def tune(
     screen.print(
         f"What it is worth on events that no trial saw: tastemaker train {out / RECIPE} --out BUNDLE"
     )
+
+
+def tuned(
+    folder: Annotated[Path, typer.Argument(help="Of a tuning.", show_default=False)],
+    plot: Plot = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what a tuning has found so far, without any new trial."""
+    import json
+
+    _check_plot(plot)
+
+    from tastemaker.cli.show import console
+    from tastemaker.training.tuned import read_tuned
+
+    section = read_tuned(folder).section()
+    _draw(folder, plot)
+    if as_json:
+        typer.echo(json.dumps(section.as_json(), ensure_ascii=False))
+    else:
+        console().print(section)
+
+
+def _check_plot(plot: Path | None) -> None:
+    from tastemaker.pages import style
+
+    options.check_out(plot, "--plot", style.SUFFIXES)
+    if plot is not None:
+        style.check()
+
+
+def _draw(folder: Path, plot: Path | None) -> None:
+    if plot is None:
+        return
+    from tastemaker.pages import style
+    from tastemaker.training.tuned import drawing, read_tuned
+
+    style.write(drawing(read_tuned(folder)), plot)
+    typer.echo(f"Drawn in {plot}", err=True)
 
 
 def _line(trial: "Trial") -> str:

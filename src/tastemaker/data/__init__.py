@@ -6,9 +6,9 @@ Reading is loaded when it is asked for: who only answers never reads a file.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tastemaker.data.reading import Dataset, read, read_impressions, read_log
+    from tastemaker.data.reading import Dataset, read, read_impressions, read_log, read_new_log
 
-__all__ = ["Dataset", "read", "read_impressions", "read_log"]
+__all__ = ["Dataset", "read", "read_impressions", "read_log", "read_new_log"]
 
 
 def __getattr__(name: str) -> Any:

@@ -86,7 +86,14 @@ def clean_catalogue(
 
 def typed_column(cells: pl.Series, column: Column, lines: pl.Series) -> tuple[pl.Series, Finding | None]:
     """A column's cells as its role has them, and how many of them couldn't be read."""
-    if column.role in (Role.NUMBER, Role.POPULARITY, Role.WEIGHT, Role.POSITION, Role.WATCH_TIME):
+    if column.role in (
+        Role.NUMBER,
+        Role.POPULARITY,
+        Role.WEIGHT,
+        Role.POSITION,
+        Role.WATCH_TIME,
+        Role.PROPENSITY,
+    ):
         values, _ = numbers(flat(cells), column.decimal)
         return values.alias(column.name), unreadable(cells, values, lines, column.name, "a number")
     if column.role == Role.DATE:

@@ -102,6 +102,10 @@ HIDDENS = _names("""
 RANDOMISED = _names("""
     randomised randomized is_random is_randomised is_randomized explored is_explored
 """)
+PROPENSITIES = _names("""
+    propensity propensity_score propensities pscore p_score logging_probability action_prob
+    action_probability
+""")
 OUTCOMES = _names("""
     click clicked clicks is_click is_clicked was_clicked chosen selected outcome conversion converted
     purchase purchased bought played watched watch_time watchtime event event_type rating reward

@@ -138,6 +138,17 @@ def read_log(
     return log, report
 
 
+def read_new_log(
+    source: Source, items: Catalogue, columns: Mapping[str, ColumnChoice] | None = None
+) -> tuple[Interactions, Catalogue]:
+    """A log alone, with all the items in it, those that the catalogue lacks too; else as `read_log`."""
+    table = read_table(source, "interactions")
+    log, own, _ = clean_interactions(
+        table, _alone(table, "interactions", items, columns), None, max_rejected=1.0
+    )
+    return log, own
+
+
 def read_impressions(
     source: Source, items: Catalogue, columns: Mapping[str, ColumnChoice] | None = None
 ) -> tuple[Impressions, FileReport]:
@@ -192,7 +203,7 @@ _ROLES_OF: Mapping[Kind, tuple[Role, ...]] = {
     "impressions": (
         *(Role.USER, Role.ITEM, Role.TIME, Role.POSITION, Role.RECOMMENDATION, Role.SOURCE, Role.DEVICE),
         *(Role.CLICK, Role.WATCH_TIME, Role.COMPLETION, Role.LIKE, Role.HIDDEN, Role.OUTCOME),
-        Role.RANDOMISED,
+        *(Role.RANDOMISED, Role.PROPENSITY),
     ),
 }
 _KEY_ROLES: Mapping[Kind, Role] = {"items": Role.ITEM, "users": Role.USER}

@@ -23,6 +23,7 @@ from tastemaker.data.names import (
     OUTCOMES,
     POPULARITY,
     POSITIONS,
+    PROPENSITIES,
     RANDOMISED,
     RECOMMENDATIONS,
     SOURCES,
@@ -52,6 +53,7 @@ SHOWN: dict[Role, tuple[str, ...]] = {
     Role.LIKE: LIKES,
     Role.HIDDEN: HIDDENS,
     Role.RANDOMISED: RANDOMISED,
+    Role.PROPENSITY: PROPENSITIES,
 }
 """What one column of impressions may be beside user, item and time, and what it is called then."""
 
@@ -75,7 +77,10 @@ SAMPLE = 5_000
 SINGLE = (Role.ID, Role.TITLE, Role.USER, Role.ITEM, Role.TIME, Role.WEIGHT, *SHOWN)
 """What only one column of a file can be."""
 
-DECIMAL = (Role.NUMBER, Role.POPULARITY, Role.WEIGHT, Role.POSITION, Role.WATCH_TIME, Role.COMPLETION)
+DECIMAL = (
+    *(Role.NUMBER, Role.POPULARITY, Role.WEIGHT, Role.POSITION, Role.WATCH_TIME, Role.COMPLETION),
+    Role.PROPENSITY,
+)
 """What is read as numbers."""
 
 

@@ -18,9 +18,10 @@ from tastemaker.data.split import Fold
 from tastemaker.evaluation import metrics
 from tastemaker.evaluation.baselines import Baseline, Users
 from tastemaker.evaluation.beyond import Known, Tally
+from tastemaker.evaluation.comparison import contests
 from tastemaker.evaluation.conventions import OURS, Convention
-from tastemaker.evaluation.intervals import Interval, bootstrap_means, interval
-from tastemaker.evaluation.report import Contest, Line, Mark, Report, Verdict, plain
+from tastemaker.evaluation.intervals import bootstrap_means, ends_of, interval
+from tastemaker.evaluation.report import Line, Mark, Report, plain
 from tastemaker.hits import best
 
 NOTHING = Known()
@@ -242,7 +243,7 @@ def compare(
     keys = list(first.per_user)
     values = np.stack([result.per_user[key] for result in results for key in keys], axis=1)  # (A, M)
     means = values.mean(0) if len(values) else np.full(values.shape[1], np.nan)
-    drawn = bootstrap_means(values, rng, resamples)
+    drawn = bootstrap_means(values, rng, resamples, ends_of(values, within=(0.0, 1.0)))
     lines = tuple(
         Line(
             name=result.name,
@@ -256,19 +257,15 @@ def compare(
         )
         for number, result in enumerate(results)
     )
-    leading = {result.name: number * len(keys) for number, result in enumerate(results)}  # columns of NDCG
-    contests = tuple(
-        _contest(ours, theirs, keys[0], interval(means[a] - means[b], drawn[:, a] - drawn[:, b]))
-        for ours, theirs in _pairs(lines, models, keys[0])
-        for a, b in [(leading[ours], leading[theirs])]
-    )
+    pairs = _pairs(lines, models, keys[0])
+    (held,) = contests([{r.name: r.per_user for r in results}], pairs, keys[:1], rng, resamples)
     return Report(
         k=first.k,
         split=split,
         users_asked=len(first.users),
         users_left_out=first.left_out,
         lines=lines,
-        contests=contests,
+        contests=held,
         skipped=tuple((skip.name, skip.reason) for skip in skipped),
     )
 
@@ -279,10 +276,3 @@ def _pairs(lines: Sequence[Line], models: Sequence[str], metric: str) -> list[tu
     best = max(baselines, key=lambda line: line.marks[metric].mean or 0.0).name if baselines else None
     against_best = [(model, best) for model in models if best is not None]
     return against_best + [(models[0], other) for other in models[1:]]
-
-
-def _contest(ours: str, theirs: str, metric: str, difference: Interval) -> Contest:
-    verdict: Verdict = "no difference can be shown"
-    if difference.excludes_zero:
-        verdict = "better" if difference.low > 0 else "worse"
-    return Contest(ours, theirs, metric, Mark.of(difference), verdict)

@@ -1,6 +1,6 @@
 """A recommender beside the baselines, on one honest fold: the table that every claim rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from tastemaker.data.catalogue import Catalogue, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.split import Fold, against, hold_out_last
+from tastemaker.data.split_files import Saved
 from tastemaker.data.titles import series_key
 from tastemaker.errors import DataError
 from tastemaker.evaluation.baselines import Baseline, Popularity, Random, Scores, Users, all_baselines
@@ -130,6 +131,46 @@ def judged(
     return marked(recommender, fold, split, k=k, convention=convention)
 
 
+def judged_on(
+    recommender: "Recommender", saved: Saved, *, k: int | None = None, convention: Convention = OURS
+) -> Marked:
+    """How well it finds what a saved split asks for; the baselines learn from the split's train.
+
+    People are asked from the history that the split gives them, strangers too. Where the model itself has
+    learnt what is asked for, the report says so: its marks are then no foretelling.
+
+    Raises: DataError where nothing can be asked.
+    """
+    fold, why = saved.split.fold, saved.split.why
+    if not len(asked(fold)):
+        raise DataError("Nothing can be asked of this split: it has no targets that this catalogue knows.")
+    told = [why, *_of_what_it_learnt(recommender, fold)]
+    lost = saved.unknown["targets"]
+    if lost:
+        told.append(f"{lost:,} targets are of items that the model doesn't know, and are left out.")
+    return marked(recommender, fold, " ".join(told), k=k, convention=convention)
+
+
+def _of_what_it_learnt(recommender: "Recommender", fold: Fold) -> Iterator[str]:
+    learnt = recommender.bundle.histories
+    if not learnt.size:
+        return
+    of_fold = [learnt.user(user_id) for user_id in fold.targets.user_ids]
+    users = np.array([-1 if user is None else user for user in of_fold], np.int64)
+    own = learnt.users.astype(np.int64) * recommender.catalogue.size + learnt.rows
+    for part, told in (
+        (
+            fold.targets,
+            "The model has learnt {:,} of the {:,} targets: that is remembering, not foretelling.",
+        ),
+        (fold.train, "The model has learnt {:,} of the {:,} events that the baselines learn from."),
+    ):
+        known = np.isin(users[part.users] * recommender.catalogue.size + part.rows, own)
+        count = int((known & (users[part.users] >= 0)).sum())
+        if (part is fold.targets and count) or (part is fold.train and count < part.size):
+            yield told.format(count, part.size)
+
+
 def question(
     recommender: "Recommender", log: Interactions, history: Interactions | None = None
 ) -> tuple[Fold, str]:
@@ -201,12 +242,16 @@ def mark_catalogue(recommender: "Recommender") -> Report | None:
         "series: from one season, the others of its series are to be found. Names of series taught the "
         "model too, so this shows that it has learnt them, not how it does on names it never met."
     )
+    return mark(recommender, fold, split, baselines=catalogue_baselines(recommender))
+
+
+def catalogue_baselines(recommender: "Recommender") -> list[Baseline]:
+    """The opponents where there is no log: chance, the catalogue's own figure and plain TF-IDF."""
     popularity = np.asarray(recommender.bundle.arrays["popularity"])
     rivals: list[Baseline] = [Random(recommender.recipe.seed), _Figure(popularity)]
-    tfidf = recommender.bundle.tfidf
-    if tfidf is not None:
+    if recommender.bundle.tfidf is not None:
         rivals.append(_Tfidf(recommender))
-    return mark(recommender, fold, split, baselines=rivals)
+    return rivals
 
 
 class _Figure(Popularity):

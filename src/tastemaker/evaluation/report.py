@@ -79,7 +79,12 @@ class Contest:
     """A paired test of two models on the same users.
 
     Attributes:
-        difference: `ours` less `theirs`; the verdict holds at 95 % where the interval leaves out 0.
+        difference: `ours` less `theirs`, with its 95 % interval.
+        verdict: by `corrected`, at 5 %; in reports older than that, by whether the interval leaves out 0.
+        chance: p-value of the permutation test, alone; None in older reports.
+        corrected: the same after Holm, for as many contests as were held.
+        detectable: the smallest true difference that would have shown, four times in five; None unknown.
+        among: contests that were held.
     """
 
     ours: str
@@ -87,6 +92,10 @@ class Contest:
     metric: str
     difference: Mark
     verdict: Verdict
+    chance: float | None = None
+    corrected: float | None = None
+    detectable: float | None = None
+    among: int = 1
 
     def sentence(self, k: int, note: str = "") -> str:
         """What it says, for a person; `note` says who `theirs` is."""
@@ -99,7 +108,19 @@ class Contest:
             "worse": f"{self.ours} is worse than {rival}",
             "no difference can be shown": f"it can't be shown that {self.ours} differs from {rival}",
         }[self.verdict]
-        return f"{told}: {TITLES[self.metric]}@{k} {mean}, 95 % interval {low} to {high}"
+        figures = f"{TITLES[self.metric]}@{k} {mean}, 95 % interval {low} to {high}{self._chances()}"
+        if self.verdict == "no difference can be shown" and self.detectable is not None:
+            figures += (
+                f"; a true difference of {self.detectable:.4f} or more would have shown, four times in five"
+            )
+        return f"{told}: {figures}"
+
+    def _chances(self) -> str:
+        if self.chance is None or self.corrected is None:
+            return ""
+        if self.among == 1:
+            return f", {chance_of(self.chance)}"
+        return f", {chance_of(self.chance)} ({chance_of(self.corrected)} after Holm, {self.among} contests)"
 
 
 @dataclass(frozen=True)
@@ -232,6 +253,11 @@ class Report:
             *(_number(line.overall.get(key), DIGITS.get(key, 3)) for key in self._overall_columns()),
             f"{line.seconds:.2f}",
         ]
+
+
+def chance_of(p: float) -> str:
+    """A p-value for a person."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def _equal(one: Mark, other: Mark) -> bool:

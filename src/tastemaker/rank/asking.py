@@ -76,7 +76,7 @@ def of_shown(
     sheets: list[_Sheet] = []
     for at in range(0, len(asked), BLOCK):
         block = asked[at : at + BLOCK]
-        then = _as_of(log, [each.user for each in block], [each.now for each in block])
+        then = as_of(log, [each.user for each in block], [each.now for each in block])
         for place, (each, found) in enumerate(
             zip(block, _found(recommender, then, np.arange(len(block), dtype=np.int32)), strict=True)
         ):
@@ -115,7 +115,7 @@ def _found(recommender: "Recommender", log: Interactions, users: Users) -> list[
     return recommender.sources.search(log, users, most)
 
 
-def _as_of(log: Interactions, users: Sequence[int], now: Sequence[float]) -> Interactions:
+def as_of(log: Interactions, users: Sequence[int], now: Sequence[float]) -> Interactions:
     """(S users) what each of `users` had done before `now`."""
     ends = [
         log.offsets[user] + np.searchsorted(log.times[log.offsets[user] : log.offsets[user + 1]], moment)

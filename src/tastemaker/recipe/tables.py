@@ -34,6 +34,7 @@ class Role(StrEnum):
     HIDDEN = "hidden"
     OUTCOME = "outcome"
     RANDOMISED = "randomised"
+    PROPENSITY = "propensity"
     IGNORED = "ignored"
 
 
@@ -85,11 +86,23 @@ class DataRecipe(Table):
 class SplitRecipe(Table):
     """How the past is parted from what should be found; the `[split]` table."""
 
-    strategy: Literal["auto", "global_time", "leave_one_out", "cold_item"] = "auto"
+    strategy: Literal[
+        "auto", "global_time", "leave_one_out", "random", "cold_item", "user_holdout", "cold_user"
+    ] = "auto"
     """auto: global_time where the log has a shared clock and enough people are seen on both sides
-    of the cut; else leave_one_out. cold_item: items that nobody is known to have touched"""
+    of the cut; else leave_one_out. random: some of each user's events. cold_item: items that nobody is known
+    to have touched. user_holdout: users who aren't learnt from, most of whose events are known when asked.
+    cold_user: the same, of whom next to nothing is known"""
     test_share: float = Field(0.1, gt=0, lt=1)
-    """global_time: the newest share of events, held out; cold_item: the share of items"""
+    """global_time: the newest share of events, held out; random: of each user's; cold_item: the share of
+    items; user_holdout and cold_user: of users"""
+    gap_days: float = Field(0.0, ge=0)
+    """global_time: days before the cut that are known when asked, but not learnt from: how old a model is
+    then"""
+    fold_in: float = Field(0.8, gt=0, lt=1)
+    """user_holdout: the share of a user's events that are known when asked"""
+    cold_events: int = Field(1, ge=0)
+    """cold_user: how many events of a user are known when asked"""
 
 
 class FeatureRecipe(Table):

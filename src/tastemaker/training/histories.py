@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from tastemaker.data import Dataset
 from tastemaker.data.catalogue import PAD, Rows
+from tastemaker.data.holdouts import hold_out_any
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.split import Fold, against, choose, hold_out_any, hold_out_last
+from tastemaker.data.protocols import choose
+from tastemaker.data.split import Fold, against, hold_out_last
 from tastemaker.evaluation import metrics
 from tastemaker.evaluation.baselines import Baseline
 from tastemaker.evaluation.exam import asked
@@ -116,7 +118,8 @@ def attempt(
     """Train on the part before the exam, choosing by a validation part of it, and hold the exam."""
     started = time.perf_counter()
     if older is None:
-        exam, why = choose(log, recipe.split, recipe.seed)
+        split = choose(log, recipe.split, recipe.seed)
+        exam, why = split.fold, split.why
     else:
         exam, why = older.exam(log, data.items, recipe)
     news = None if older is None else older.news(data.items)
@@ -196,7 +199,7 @@ def on_validation(
     data: Dataset, log: Interactions, recipe: Recipe, report: Report, watch: Watch
 ) -> Choice | None:
     """What `attempt` chooses, and how good it is; no exam is held. None where nobody can be asked."""
-    question = _question(validation_of(choose(log, recipe.split, recipe.seed)[0], log, recipe), recipe)
+    question = _question(validation_of(choose(log, recipe.split, recipe.seed).fold, log, recipe), recipe)
     if question is None:
         return None
     trial = _trial(data, log, question, recipe, report, NO_TRAIL, watch)
@@ -240,8 +243,10 @@ def validation_of(exam: Fold, log: Interactions, recipe: Recipe, news: News | No
     Args:
         news: says which events of a log an older bundle hasn't learnt: only those are asked for.
     """
-    if exam.history.size > exam.train.size:  # the split has set validation events aside
-        fold = against(exam.train, exam.history)
+    learnt = np.diff(exam.train.offsets) > 0
+    aside = exam.history.where(learnt[exam.history.users])  # strangers of the exam aren't asked before it
+    if aside.size > exam.train.size:  # the split has set validation events aside
+        fold = against(exam.train, aside)
         return fold if news is None else fold._replace(targets=fold.targets.where(news(fold.targets)))
     may = None if news is None else news(exam.train)
     if in_order(log, recipe):

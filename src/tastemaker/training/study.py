@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 STUDY, RECIPE, LOCK = "study.db", "recipe.toml", ".lock"
 """Files of the folder."""
+NAME = "tastemaker"
+"""Of the study in its file."""
 FULL = 4
 """Trials that have to end before any is cut short: the middle of fewer says little."""
 
@@ -39,7 +41,7 @@ def opened(folder: Path | None, made_for: dict[str, Any], warm_up: int) -> "Iter
         try:
             storage = optuna.storages.RDBStorage(f"sqlite:///{folder / STUDY}")
             study = optuna.create_study(
-                study_name="tastemaker",
+                study_name=NAME,
                 storage=storage,
                 direction="maximize",
                 pruner=pruner,

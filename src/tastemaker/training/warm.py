@@ -16,7 +16,8 @@ from tastemaker.bundle import Bundle
 from tastemaker.data import Dataset
 from tastemaker.data.catalogue import PAD, Catalogue, Rows
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.split import Fold, Which, choose, hold_out_last
+from tastemaker.data.protocols import choose
+from tastemaker.data.split import Fold, Which, hold_out_last
 from tastemaker.errors import RecipeError, TrainingError
 from tastemaker.features.encode import Encoder
 from tastemaker.features.kin import Kin
@@ -95,10 +96,10 @@ class Older:
             for key, value in (values.items() if isinstance(values, dict) else [("", values)])
         }
         found = before.having(flat).model_copy(update={"data": recipe.data})
-        if found.split.strategy == "cold_item":
+        if found.split.strategy in ("cold_item", "user_holdout", "cold_user"):
             raise RecipeError(
-                "split.strategy is cold_item, which asks for items as if nobody had touched them, and the "
-                "older bundle has learnt who did: set split.strategy=auto, or train from scratch."
+                f"split.strategy is {found.split.strategy}, which asks as if some of them were new, and the "
+                "older bundle has learnt who did what: set split.strategy=auto, or train from scratch."
             )
         self._check(found, data, log)
         return found
@@ -168,13 +169,13 @@ class Older:
         user's last event, where that is new.
         """
         news = self.news(items)
-        fold, why = choose(log, recipe.split, recipe.seed)
+        fold, why, strategy, _ = choose(log, recipe.split, recipe.seed)
         new = news(fold.targets)
         leaked = f"{int((~new).sum()):,} of {len(new):,} targets are known to the older bundle"
         if recipe.split.strategy != "auto":
             asked = fold._replace(targets=fold.targets.where(new))
             return asked, why if new.all() else f"{why} {leaked} and aren't asked for.{self._strangers(log)}"
-        if why.startswith("global_time"):
+        if strategy == "global_time":
             known = self.bundle.histories
             newest = known.times.max(initial=-np.inf) if known.is_clock else -np.inf
             if not new.all() or newest >= fold.targets.times.min(initial=np.inf):
