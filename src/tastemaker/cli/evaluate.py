@@ -11,9 +11,11 @@ from tastemaker.errors import BundleError, TastemakerError
 
 if TYPE_CHECKING:
     from tastemaker.evaluation.exposure import ExposureReport
+    from tastemaker.evaluation.judge import Marked
     from tastemaker.evaluation.people import PeopleReport
     from tastemaker.evaluation.report import Report
     from tastemaker.evaluation.shown import ShownReport
+    from tastemaker.pages.section import Section
 
 PLACES = 5
 """Of each list, looked at where nobody says how many."""
@@ -62,6 +64,17 @@ def evaluate(
             "the lists of everybody the bundle knows.",
         ),
     ] = None,
+    folding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|community",
+            help="Whether groups that share nobody are folded into each other: by a column of categories, or "
+            "by communities found in the log.",
+        ),
+    ] = None,
+    negatives: Annotated[
+        bool, typer.Option("--negatives", help="What right answers were set against in training.")
+    ] = False,
     placement: options.Placement = "",
     weight: options.Weights = None,
     rules: options.Rules = None,
@@ -72,20 +85,25 @@ def evaluate(
         raise TastemakerError("--test and --impressions are two questions: ask one at a time.")
     if test is None and impressions is None and interactions is not None:
         raise TastemakerError("--interactions ask a new question: give --test or --impressions too.")
-    if test is None and impressions is None and exposure is None and k is not None:
-        raise TastemakerError("-k asks a new question: give --test, --impressions or --exposure too.")
+    if test is None and impressions is None and exposure is None and folding is None and k is not None:
+        raise TastemakerError(
+            "-k asks a new question: give --test, --impressions, --exposure or --folding too."
+        )
     if impressions is not None and (by is not None or exposure is not None):
         raise TastemakerError("--by and --exposure are of lists made anew: they don't go with --impressions.")
     if by is not None and test is None:
         raise TastemakerError("--by asks how people were served: give --test, what they did later.")
+    if impressions is not None and (folding is not None or negatives):
+        raise TastemakerError("--folding and --negatives don't go with --impressions: ask them alone.")
     if impressions is None and (objective or plot is not None):
         raise TastemakerError(
             "--objective and --plot are of lists that people were shown: give --impressions."
         )
 
-    if test is None and exposure is None and (placement or weight or rules is not None):
+    if test is None and exposure is None and folding is None and (placement or weight or rules is not None):
         raise TastemakerError(
-            "--placement, --weight and --rules make lists anew: give --test or --exposure to look at them."
+            "--placement, --weight and --rules make lists anew: give --test, --exposure or --folding to look "
+            "at them."
         )
 
     options.check_out(plot, "--plot", (".svg",))
@@ -99,8 +117,9 @@ def evaluate(
         raise BundleError(NO_RANKER)  # before a long file is read
     rows = None  # of the lists that were looked at, where some were
     history = None if interactions is None else options.log_for(recommender, interactions)
-    parts: dict[str, PeopleReport | ExposureReport] = {}
+    parts: dict[str, PeopleReport | ExposureReport | Section] = {}
     report: Report | ShownReport | None = None
+    exam: Marked | None = None
     if impressions is not None:
         from tastemaker.evaluation.shown import on_shown
 
@@ -118,12 +137,21 @@ def evaluate(
             from tastemaker.evaluation.people import by_people
 
             parts["by"] = by_people(recommender, exam, by)
-    elif exposure is None:
+    elif exposure is None and folding is None and not negatives:
         report = remembered(recommender)
     if exposure is not None:
         from tastemaker.evaluation.exposure import exposure as exposure_of
 
         parts["exposure"] = exposure_of(recommender, exposure, rows, k)
+    if folding is not None:
+        from tastemaker.evaluation.doctor.folding import PLACES as FIRST
+        from tastemaker.evaluation.doctor.folding import examine_folding
+
+        parts["folding"] = examine_folding(recommender, exam, folding, k or FIRST).section()
+    if negatives:
+        from tastemaker.evaluation.doctor.negatives import negatives_report
+
+        parts["negatives"] = negatives_report(recommender, exam.fold if exam else None).section()
     if as_json:
         values = {} if report is None else report.as_json()
         values |= {name: part.as_json() for name, part in parts.items()}
