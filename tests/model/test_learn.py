@@ -5,7 +5,7 @@ import pytest
 
 from tastemaker.data.worlds import islands
 from tastemaker.errors import TrainingError
-from tastemaker.evaluation.folding import folding, islands_of
+from tastemaker.evaluation.doctor.islands import folding, islands_of
 from tastemaker.features.schema import Encoded
 from tastemaker.progress import Trail, silent
 from tastemaker.recipe import Recipe

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tastemaker.evaluation.report import Report
     from tastemaker.evaluation.shown import ShownReport
     from tastemaker.recommend import Recommender
+    from tastemaker.pages.section import Section
 
 PLACES = 5
 """Of each list, looked at where nobody says how many."""
@@ -83,6 +84,17 @@ def evaluate(
             help="Write all that is known of how good it is there, as a page and as JSON (extra `plots`).",
         ),
     ] = None,
+    folding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|community",
+            help="Whether groups that share nobody are folded into each other: by a column of categories, or "
+            "by communities found in the log.",
+        ),
+    ] = None,
+    negatives: Annotated[
+        bool, typer.Option("--negatives", help="What right answers were set against in training.")
+    ] = False,
     placement: options.Placement = "",
     weight: options.Weights = None,
     rules: options.Rules = None,
@@ -93,24 +105,29 @@ def evaluate(
         raise TastemakerError("--test and --impressions are two questions: ask one at a time.")
     if test is None and impressions is None and interactions is not None:
         raise TastemakerError("--interactions ask a new question: give --test or --impressions too.")
-    if test is None and impressions is None and exposure is None and k is not None:
-        raise TastemakerError("-k asks a new question: give --test, --impressions or --exposure too.")
     if test is not None and test.is_dir() and interactions is not None:
         raise TastemakerError("A split says itself what is known of people: leave --interactions out.")
+    if test is None and impressions is None and exposure is None and folding is None and k is not None:
+        raise TastemakerError(
+            "-k asks a new question: give --test, --impressions, --exposure or --folding too."
+        )
     if impressions is not None and (by is not None or exposure is not None):
         raise TastemakerError("--by and --exposure are of lists made anew: they don't go with --impressions.")
     if by is not None and test is None:
         raise TastemakerError("--by asks how people were served: give --test, what they did later.")
     if metrics_as is not None and test is None:
         raise TastemakerError("--metrics-as asks a new question: give --test, what people did later.")
+    if impressions is not None and (folding is not None or negatives):
+        raise TastemakerError("--folding and --negatives don't go with --impressions: ask them alone.")
     if impressions is None and (objective or plot is not None):
         raise TastemakerError(
             "--objective and --plot are of lists that people were shown: give --impressions."
         )
 
-    if test is None and exposure is None and (placement or weight or rules is not None):
+    if test is None and exposure is None and folding is None and (placement or weight or rules is not None):
         raise TastemakerError(
-            "--placement, --weight and --rules make lists anew: give --test or --exposure to look at them."
+            "--placement, --weight and --rules make lists anew: give --test, --exposure or --folding to look "
+            "at them."
         )
 
     if folder is not None and impressions is not None:
@@ -137,7 +154,7 @@ def evaluate(
         raise BundleError(NO_RANKER)  # before a long file is read
     rows = None  # of the lists that were looked at, where some were
     history = None if interactions is None else options.log_for(recommender, interactions)
-    parts: dict[str, PeopleReport | ExposureReport] = {}
+    parts: dict[str, PeopleReport | ExposureReport | Section] = {}
     report: Report | ShownReport | None = None
     exam: Marked | None = None
     if impressions is not None:
@@ -162,12 +179,21 @@ def evaluate(
             from tastemaker.evaluation.people import by_people
 
             parts["by"] = by_people(recommender, exam, by)
-    elif exposure is None and folder is None:
+    elif exposure is None and folder is None and folding is None and not negatives:
         report = remembered(recommender)
     if exposure is not None:
         from tastemaker.evaluation.exposure import exposure as exposure_of
 
         parts["exposure"] = exposure_of(recommender, exposure, rows, k)
+    if folding is not None:
+        from tastemaker.evaluation.doctor.folding import PLACES as FIRST
+        from tastemaker.evaluation.doctor.folding import examine_folding
+
+        parts["folding"] = examine_folding(recommender, exam, folding, k or FIRST).section()
+    if negatives:
+        from tastemaker.evaluation.doctor.negatives import negatives_report
+
+        parts["negatives"] = negatives_report(recommender, exam.fold if exam else None).section()
     if folder is not None:
         case = _report(recommender, exam, bundle, folder)
         report = case.report if report is None and exposure is None else report

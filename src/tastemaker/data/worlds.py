@@ -19,16 +19,27 @@ class Islands(NamedTuple):
     group: npt.NDArray[np.int32]
 
 
-def islands(groups: int = 8, items: int = 60, people: int = 150, events: int = 12, seed: int = 1) -> Islands:
+def islands(
+    groups: int = 8,
+    items: int = 60,
+    people: int = 150,
+    events: int = 12,
+    seed: int = 1,
+    ring: bool = True,
+) -> Islands:
     """Each group has its own `items` and `people`; everyone walks a ring in it, now and then leaping ahead.
 
     Args:
         groups: G; the catalogue has G × items rows.
         events: of each person, all different.
+        ring: false for any items of the group in any order, so that all of a group may come next.
     """
     rng = np.random.default_rng(seed)
     rows = []
     for person in range(groups * people):
+        if not ring:
+            rows.append(person % groups * items + rng.choice(items, events, replace=False))
+            continue
         start = rng.integers(items)
         # The next item mostly, sometimes one that is a few further on.
         walk = np.cumsum(rng.choice([1, 2, 3], events, p=[0.7, 0.2, 0.1]))

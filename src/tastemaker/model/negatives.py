@@ -13,8 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.data.interactions import Interactions
+from tastemaker.errors import TrainingError
+from tastemaker.features.batches import Examples
 from tastemaker.model.checkpoint import State, under
 from tastemaker.model.compiled import compiled
+from tastemaker.recipe import NegativesRecipe, Recipe
+
+WHOLE = 20_000
+"""Up to so many items the softmax is over all of them, unless the recipe says otherwise."""
+DRAWN = 4096
+"""Negatives a batch, where the recipe doesn't say."""
 
 Rows = npt.NDArray[np.int32]
 Odds = npt.NDArray[np.float64]
@@ -262,3 +271,44 @@ class Mixture:
 
     def _all(self) -> list[Source]:
         return [*(source for source, _ in self.sources), *([self.labels] if self.labels else [])]
+
+
+def drawn_count(recipe: Recipe, items: int) -> int | None:
+    """Negatives drawn a batch, or None for the whole catalogue of `items`."""
+    count = recipe.negatives.count
+    if count == "auto":
+        return None if items <= WHOLE and recipe.loss.kind == "softmax" else DRAWN
+    return None if count == "all" else count
+
+
+def mixed(
+    recipe: NegativesRecipe,
+    count: int,
+    log: Interactions,
+    examples: Examples,
+    hard: Weighted | None = None,
+    shown: Interactions | None = None,
+) -> Mixture:
+    """The sources that a recipe names, which together draw `count` a batch.
+
+    Args:
+        examples: of `log`: what of it is a label.
+        hard: items by how hard they are, where the recipe wants some.
+        shown: what people were shown, where it is known.
+    Raises: TrainingError where the recipe draws from impressions and none are known.
+    """
+    items = examples.items
+    often = np.bincount(log.rows[examples.events], minlength=items).astype(np.float64)
+    labels: Source = Streamed(items) if recipe.odds == "streaming" else Weighted(often)
+    if recipe.seen_not_chosen and shown is None:
+        raise TrainingError("negatives.seen_not_chosen draws from impressions, and none are known.")
+    sources: list[tuple[float, Source | None]] = [
+        (recipe.uniform, Uniform(log.counts(items) > 0)),
+        (recipe.popularity, Weighted(often**recipe.alpha * (often > 0))),
+        (recipe.hard, hard),
+        (recipe.queue, Queue(labels, count)),
+        (recipe.seen_not_chosen, None if shown is None else Weighted(shown.counts(items).astype(float))),
+    ]
+    whole = sum(share for share, _ in sources) or 1.0
+    kept = [(source, round(count * share / whole)) for share, source in sources if source and share]
+    return Mixture(kept, labels if recipe.in_batch else None)

@@ -16,7 +16,7 @@ from tastemaker.model.export import to_keras, to_litert
 from tastemaker.model.history import QueryTower
 from tastemaker.model.items import Items
 from tastemaker.model.losses import Loss, bpr, gbce, softmax, triplet
-from tastemaker.model.negatives import Mixture, Queue, Source, Streamed, Uniform, Weighted
+from tastemaker.model.negatives import Mixture, Weighted, drawn_count, mixed
 from tastemaker.model.network import Network
 from tastemaker.model.problem import Floats, Learned, Problem, Top, Users, in_blocks, ranking, unit
 from tastemaker.model.sequence import SequenceTower
@@ -24,10 +24,6 @@ from tastemaker.model.warm import go_on, remembered
 from tastemaker.model.work import Bench, Work
 from tastemaker.recipe import NegativesRecipe
 
-WHOLE = 20_000
-"""Up to so many items the softmax is over all of them, unless the recipe says otherwise."""
-DRAWN = 4096
-"""Negatives a batch, where the recipe doesn't say."""
 HARD_QUERIES = 2048
 """Queries that the hard negatives of an epoch are found for, and how many each brings."""
 HARD_EACH = 20
@@ -76,26 +72,12 @@ class Student:
         self._bench = Bench(items, log, self._mixture)
 
     def _mixed(self, count: int, recipe: NegativesRecipe) -> Mixture:
-        items = self.problem.items
-        often = np.bincount(self.log.rows[self.examples.events], minlength=items).astype(np.float64)
-        labels: Source = Streamed(items) if recipe.odds == "streaming" else Weighted(often)
-        self._hard: Weighted | None = Weighted(np.zeros(items)) if recipe.hard else None
-        shown = self.problem.impressions
-        if recipe.seen_not_chosen and shown is None:
-            raise TrainingError("negatives.seen_not_chosen draws from impressions, and none are known.")
-        sources: list[tuple[float, Source | None]] = [
-            (recipe.uniform, Uniform(self.log.counts(items) > 0)),
-            (recipe.popularity, Weighted(often**recipe.alpha * (often > 0))),
-            (recipe.hard, self._hard),
-            (recipe.queue, Queue(labels, count)),
-            (recipe.seen_not_chosen, None if shown is None else Weighted(shown.counts(items).astype(float))),
-        ]
-        whole = sum(share for share, _ in sources) or 1.0
-        kept = [(source, round(count * share / whole)) for share, source in sources if source and share]
-        drawn = recipe.in_batch or any(count for _, count in kept)
+        self._hard: Weighted | None = Weighted(np.zeros(self.problem.items)) if recipe.hard else None
+        mixture = mixed(recipe, count, self.log, self.examples, self._hard, self.problem.impressions)
+        drawn = recipe.in_batch or any(count for _, count in mixture.sources)
         if not drawn and self.problem.recipe.loss.kind != "gbce":
             raise TrainingError("[negatives] draws nothing, so there is nothing to tell the right item from.")
-        return Mixture(kept, labels if recipe.in_batch else None)
+        return mixture
 
     # --- what the loop asks for -------------------------------------------------------------
 
@@ -233,10 +215,7 @@ def _way_in(problem: Problem) -> tuple[QueryTower | SequenceTower, Entry]:
 
 def drawn_of(problem: Problem) -> int | None:
     """Negatives drawn a batch, or None for the whole catalogue."""
-    count = problem.recipe.negatives.count
-    if count == "auto":
-        return None if problem.items <= WHOLE and problem.recipe.loss.kind == "softmax" else DRAWN
-    return None if count == "all" else count
+    return drawn_count(problem.recipe, problem.items)
 
 
 def loss_of(problem: Problem, drawn: int | None) -> Loss:
