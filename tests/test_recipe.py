@@ -117,7 +117,10 @@ def test_what_is_no_setting_is_refused_with_an_example(setting):
     [
         ("history.epoch=3", "[history] has no key 'epoch'. Did you mean 'epochs'?"),
         ("histroy.epochs=3", "A recipe has no key 'histroy'. Did you mean 'history'?"),
-        ("split.qqq=1", "[split] has no key 'qqq'. It knows strategy, test_share."),
+        (
+            "split.qqq=1",
+            "[split] has no key 'qqq'. It knows strategy, test_share, gap_days, fold_in, cold_events.",
+        ),
         (
             "negatives.count=-3",
             "negatives.count is -3: input should be 'all', 'auto' or a whole number from 0 up.",
@@ -142,9 +145,9 @@ def test_what_is_no_setting_is_refused_with_an_example(setting):
             "preset is 'seed': input should be 'default', 'seed-content' or 'seed-softmax'.",
         ),
         (
-            "split.strategy=random",
-            "split.strategy is 'random': "
-            "input should be 'auto', 'global_time', 'leave_one_out' or 'cold_item'.",
+            "split.strategy=newest",
+            "split.strategy is 'newest': input should be 'auto', 'global_time', 'leave_one_out', 'random', "
+            "'cold_item', 'user_holdout' or 'cold_user'.",
         ),
     ],
 )

@@ -106,7 +106,7 @@ def test_with_later_events_the_table_people_and_exposure_stand_together(tastemak
     ("options", "said"),
     [
         (["--by", "activity"], "give --test"),
-        (["-k", "3"], "--exposure too"),
+        (["-k", "3"], "--exposure or --folding too"),
         (["--exposure", "gener"], "Did you mean 'genre'"),
         (["--impressions", "x.csv", "--exposure", "genre"], "don't go with --impressions"),
     ],

@@ -6,7 +6,7 @@ from hypothesis import strategies as some
 
 from tastemaker.data.impressions import Impressions
 from tastemaker.data.interactions import Interactions
-from tastemaker.rank.asking import _as_of, _labels
+from tastemaker.rank.asking import _labels, as_of
 
 LOG = Interactions.from_events(
     ["a", "b", "c"],
@@ -18,7 +18,7 @@ LOG = Interactions.from_events(
 
 
 def test_only_what_came_before_is_known_and_one_person_may_be_asked_often():
-    then = _as_of(LOG, [0, 1, 0, 2, 0], [20.0, 99.0, 30.5, 50.0, 10.0])
+    then = as_of(LOG, [0, 1, 0, 2, 0], [20.0, 99.0, 30.5, 50.0, 10.0])
     assert [rows.tolist() for rows in then] == [[5], [8, 9], [5, 6, 7], [], []]
     assert then.times.tolist() == [10, 15, 25, 10, 20, 30]
     assert then.weights.tolist() == [1, 4, 5, 1, 2, 3]
@@ -36,9 +36,9 @@ def test_what_happens_later_changes_nothing(seed):
     names = list("wxyz")
     asked = rng.integers(0, 4, 6).tolist()
     now = rng.integers(0, 11, 6).astype(float)
-    then = _as_of(Interactions.from_events(names, users, rows, times), asked, now.tolist())
+    then = as_of(Interactions.from_events(names, users, rows, times), asked, now.tolist())
     other = np.where(times < now.min(), rows, rng.permutation(rows))  # the future of all, shuffled
-    again = _as_of(Interactions.from_events(names, users, other, times), asked, now.tolist())
+    again = as_of(Interactions.from_events(names, users, other, times), asked, now.tolist())
     for place, (user, moment) in enumerate(zip(asked, now, strict=True)):
         own = [(t, n) for n, t in enumerate(times) if users[n] == user and t < moment]
         assert then.of(place).tolist() == [rows[n] for _, n in sorted(own)]

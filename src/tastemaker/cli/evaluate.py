@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tastemaker.evaluation.people import PeopleReport
     from tastemaker.evaluation.report import Report
     from tastemaker.evaluation.shown import ShownReport
-    from tastemaker.recommend import Recommender
     from tastemaker.pages.section import Section
+    from tastemaker.recommend import Recommender
 
 PLACES = 5
 """Of each list, looked at where nobody says how many."""
