@@ -7,6 +7,7 @@ import numpy as np
 
 from tastemaker.data.catalogue import Catalogue, Rows
 from tastemaker.data.interactions import Interactions
+from tastemaker.data.leaks import UNKNOWN, Protocol
 from tastemaker.data.split import Fold, against, hold_out_last
 from tastemaker.data.split_files import Saved
 from tastemaker.data.titles import series_key
@@ -36,12 +37,14 @@ class Marked(NamedTuple):
     ours: the recommender's own marks and lists.
     fold: what was asked.
     others: the marks of everything that stands beside it, baselines too.
+    protocol: how the fold was made, as far as it is known.
     """
 
     report: Report
     ours: Result
     fold: Fold
     others: tuple[Result, ...] = ()
+    protocol: Protocol = UNKNOWN
 
     @property
     def rival(self) -> Result | None:
@@ -148,7 +151,8 @@ def judged_on(
     lost = saved.unknown["targets"]
     if lost:
         told.append(f"{lost:,} targets are of items that the model doesn't know, and are left out.")
-    return marked(recommender, fold, " ".join(told), k=k, convention=convention)
+    exam = marked(recommender, fold, " ".join(told), k=k, convention=convention)
+    return exam._replace(protocol=Protocol.of(saved.manifest))
 
 
 def _of_what_it_learnt(recommender: "Recommender", fold: Fold) -> Iterator[str]:

@@ -22,6 +22,8 @@ Bools = npt.NDArray[np.bool_]
 VECTORS = "vectors"
 """What to ask `alike` for by the vectors of the model."""
 DAY_S = 86_400.0
+MOST_GROUPS = 100
+"""More are names rather than kinds."""
 TIERS = ("head", "middle", "tail")
 TIER_SHARES = (0.5, 0.8)
 """Of all events: the items that together have the first half are the head; up to this, the middle."""
@@ -127,6 +129,20 @@ class Facts:
         return next(
             iter([*self.catalogue.by_role(Role.CATEGORIES), *self.catalogue.by_role(Role.CATEGORY)]), None
         )
+
+    @property
+    def telling_column(self) -> str | None:
+        """By which two items, drawn by lot, differ most often: what a report looks at first.
+
+        Of the columns of categories with no more than MOST_GROUPS groups; None where there is none.
+        """
+        columns = self.catalogue.by_role(Role.CATEGORY, Role.CATEGORIES)
+        few = [column for column in columns if 1 < len(self.groups(column).names) <= MOST_GROUPS]
+        return max(few, key=self._differing, default=None)
+
+    def _differing(self, column: str) -> float:
+        counts = np.unique(self.kinds(column), return_counts=True)[1]
+        return float(1 - np.sum((counts / counts.sum()) ** 2))
 
     def alike(self, name: str, rows: Rows) -> Floats:
         """(n, D) whose dot products say how alike `rows` are: 1 the same, 0 nothing in common.

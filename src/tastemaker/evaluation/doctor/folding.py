@@ -149,13 +149,13 @@ def examine_folding(
             lists of everybody the bundle knows, held against each one's own events, asked one against the
             others; of a catalogue alone, for what is like each item, held against plain TF-IDF.
         by: a column of categories, or series, franchise, popularity_tier; `community` for groups found in
-            the log. None: by community, or without a log by the catalogue's main column.
+            the log. None: by community, or without a log by the column that tells most apart.
         k: places of each list, from the first.
     Raises: RecipeError where there is no such column; DataError where there is nothing to go by.
     """
     log = recommender.bundle.histories
     rng = np.random.default_rng(recommender.recipe.seed)
-    by = by or (COMMUNITY if log.size else recommender.facts.main_column)
+    by = by or (COMMUNITY if log.size else recommender.facts.telling_column)
     if by is None:
         raise DataError("The catalogue has no column of categories and no log: there are no groups to go by.")
     groups, said = _grouped(recommender, by, log)

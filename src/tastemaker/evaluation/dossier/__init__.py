@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tastemaker.errors import TastemakerError
-from tastemaker.evaluation.dossier import bias, examples, made, summary
+from tastemaker.evaluation.dossier import bias, examples, made, measured, summary
 from tastemaker.evaluation.dossier.case import Case, Lists
 from tastemaker.evaluation.dossier.standing import main_contest, standing, verdict_of
 from tastemaker.pages.section import Section
@@ -42,12 +42,17 @@ class Part:
 PARTS: tuple[Part, ...] = (
     Part("standing", "Beside the baselines", standing, needs_exam=True),
     Part("protocol", "How it was asked", summary.protocol, needs_exam=True),
+    Part("leaks", "Leaks of the split", measured.leaks, needs_exam=True),
+    Part("segments", "For whom, and for what", measured.segments, needs_exam=True),
+    Part("folding", "Folding", measured.folding),
     Part("popularity", "What popularity explains", bias.popularity),
     Part("kinship", "Language and kind", bias.kinship),
+    Part("exposure", "What is shown of what there is", measured.exposure),
     Part("examples", "Examples, good and bad", examples.examples, needs_exam=True),
     Part("neighbours", "What is like what", examples.neighbours),
     Part("data", "The data", summary.data),
     Part("curves", "Training curves", made.curves),
+    Part("negatives", "Negatives", measured.negatives),
     Part("cost", "Time and memory", made.cost),
     Part("card", "Model card", made.model_card),
     Part("recipe", "Recipe", made.recipe),
