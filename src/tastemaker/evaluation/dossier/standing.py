@@ -4,7 +4,7 @@ from typing import Any
 
 from tastemaker.evaluation.dossier.case import Case
 from tastemaker.evaluation.judge import NAME
-from tastemaker.evaluation.report import TITLES, Contest, Line, Mark, Report
+from tastemaker.evaluation.report import DIGITS, TITLES, Contest, Line, Mark, Report
 from tastemaker.pages import style
 from tastemaker.pages.section import Picture, Section, Table, Verdict
 
@@ -93,7 +93,10 @@ def _tables(report: Report) -> tuple[Table, Table]:
     alike = Table(
         "What the lists are like",
         ["", *(TITLES[key] for key in overall)],
-        [[line.name, *(number(line.overall.get(key), 3) for key in overall)] for line in lines],
+        [
+            [line.name, *(number(line.overall.get(key), DIGITS.get(key, 3)) for key in overall)]
+            for line in lines
+        ],
         strong,
     )
     return found, alike
