@@ -46,7 +46,8 @@ from benchmarks.rows import record
 from tastemaker.data import read
 from tastemaker.data.catalogue import Catalogue, Rows
 from tastemaker.features.encode import Encoder
-from tastemaker.features.text import Tfidf, texts_of
+from tastemaker.features.text import texts_of
+from tastemaker.features.tfidf import Tfidf
 from tastemaker.model import content, seed_content
 from tastemaker.model.views import Families
 from tastemaker.progress import Progress

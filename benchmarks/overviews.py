@@ -23,7 +23,8 @@ from benchmarks.rows import record
 from tastemaker.data import read
 from tastemaker.data.catalogue import Rows
 from tastemaker.features.encode import Encoder
-from tastemaker.features.text import Tfidf, texts_of
+from tastemaker.features.text import texts_of
+from tastemaker.features.tfidf import Tfidf
 from tastemaker.model import content
 from tastemaker.recipe import Recipe
 

@@ -26,9 +26,10 @@ from rich.table import Table
 from benchmarks.baselines import plain
 from benchmarks.rows import one_of, record
 from tastemaker.data import Dataset, read
+from tastemaker.data.protocols import choose
 from tastemaker.data.reading import read_log
 from tastemaker.data.sources import Frames, convert
-from tastemaker.data.split import Fold, against, choose
+from tastemaker.data.split import Fold, against
 from tastemaker.evaluation.baselines import Ease, ItemKnn, Popularity, Random
 from tastemaker.evaluation.exam import FullRanking, examine
 from tastemaker.evaluation.judge import NAME, mark
@@ -172,7 +173,7 @@ def refitted(data: Dataset, recipe: Recipe, tried: Attempt, report: Callable[[Pr
     log = data.interactions
     assert log is not None
     assert tried.epochs is not None
-    exam, why = choose(log, recipe.split, recipe.seed)
+    exam, why = choose(log, recipe.split, recipe.seed)[:2]
     fitted = Fitted.of(data, log, exam.history, recipe)
     learned = fitted.learn(tried.epochs, "refit", report, NO_TRAIL)
     parts = fitted.parts(learned, tried.pairing, tried.newcomers)

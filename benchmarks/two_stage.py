@@ -23,8 +23,9 @@ from benchmarks.baselines import plain
 from benchmarks.quality import DATA, teller
 from benchmarks.rows import one_of, record
 from tastemaker.data import read
+from tastemaker.data.protocols import choose
 from tastemaker.data.sources import convert
-from tastemaker.data.split import Fold, choose
+from tastemaker.data.split import Fold
 from tastemaker.evaluation.exam import asked as who
 from tastemaker.evaluation.intervals import Interval, difference_interval
 from tastemaker.evaluation.lists import ndcg_of_lists
@@ -79,7 +80,7 @@ def measured(name: str, seed: int, asked: argparse.Namespace, console: Console) 
     assert tried.recommender is not None
     assert tried.ranking is not None
     retrieval = tried.recommender.retrieval
-    exam, _ = choose(log, recipe.split, seed)
+    exam = choose(log, recipe.split, seed).fold
     validation = validation_of(exam, log, recipe)
     strict = Fold(validation.train, exam.history, exam.targets)
     view = View(retrieval.bundle, retrieval.nearest, retrieval.series)
