@@ -12,18 +12,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from tastemaker.data.catalogue import PAD, Rows
+from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import DataError
+from tastemaker.evaluation.doctor.evidence import Evidence, of_items, of_people
 from tastemaker.evaluation.doctor.groups import crossing, shown_to
 from tastemaker.evaluation.doctor.islands import communities
-from tastemaker.evaluation.doctor.shares import Places, Standing, counted, folded, foreign, membership, shares
+from tastemaker.evaluation.doctor.shares import Standing, membership
 from tastemaker.evaluation.intervals import Values
 from tastemaker.evaluation.report import plain
-from tastemaker.hits import Hits
 from tastemaker.pages.section import Section, Verdict
 from tastemaker.rerank.facts import Groups
-from tastemaker.retrieve.neighbours import Neighbours
 
 if TYPE_CHECKING:
     from tastemaker.evaluation.judge import Marked
@@ -36,12 +35,8 @@ PLACES = 5
 ALARM = 1 / 3
 """Of the way from what people do to lots. On the planted worlds sound models stay below a tenth and folded
 ones are about 1: a third lies between the two as far from either, by their ratio (benchmarks/folding.py)."""
-ROOM = 0.1
-"""Between honest and chance: with less, groups overlap so much that folding could hardly show."""
 FEWEST = 30
 """People, or items asked for: with fewer, the interval's own ends aren't steady."""
-ASKED = 1000
-"""Items whose neighbours are looked up, drawn by the recipe's seed."""
 MOST = 12
 """Groups told one by one: the largest."""
 SHARED = 0.01
@@ -159,7 +154,11 @@ def examine_folding(
     if by is None:
         raise DataError("The catalogue has no column of categories and no log: there are no groups to go by.")
     groups, said = _grouped(recommender, by, log)
-    return (_of_people if log.size or exam else _of_items)(recommender, exam, by, k, groups, said, rng)
+    if log.size or exam is not None:
+        evidence = of_people(recommender, exam, groups, k, rng)
+    else:
+        evidence = of_items(recommender, groups, k, rng)
+    return _diagnosis(recommender, by, k, groups, said, evidence)
 
 
 def _grouped(recommender: "Recommender", by: str, log: Interactions) -> tuple[Groups, str]:
@@ -181,101 +180,6 @@ def _grouped(recommender: "Recommender", by: str, log: Interactions) -> tuple[Gr
     return found, f"{len(names):,} communities were found in the log ({how})."
 
 
-def _of_people(
-    recommender: "Recommender",
-    exam: "Marked | None",
-    by: str,
-    k: int,
-    groups: Groups,
-    said: str,
-    rng: np.random.Generator,
-) -> Folding:
-    if exam is not None:
-        log, users, rows = exam.fold.history, exam.ours.users, exam.ours.rows[:, :k]
-        answers = Places.of_log(exam.fold.targets, users)
-        honest = "what people turned to later"
-    else:
-        log = recommender.bundle.histories
-        users = np.flatnonzero(np.diff(log.offsets)).astype(np.int32)
-        most = recommender.recipe.evaluation.max_users
-        users = users if len(users) <= most else np.sort(rng.choice(users, most, replace=False))
-        rows = recommender.top(log, users, min(k, recommender.catalogue.size))
-        answers, honest = None, "each one's own events, one asked against the others"
-    member, history = membership(groups), Places.of_log(log, users)
-    lists, count = Places.of_lists(rows), len(users)
-    standing = folded(shares(lists, history, answers, member, count), rng, ROOM)
-    touched = counted(history, member, count)
-    own = history if answers is None else answers
-    neighbours = _neighbours(recommender, log, member, k, rng)
-    main = _Main.of(groups, touched)
-    shown = shown_to(touched[:, main.chosen], counted(lists, member, count)[:, main.chosen])
-    expected = shown_to(touched[:, main.chosen], counted(own, member, count)[:, main.chosen])
-    strange = foreign(lists, member, touched) == 1
-    where = _examples(recommender, lists, strange, touched, member)
-    return _diagnosis(
-        recommender,
-        by,
-        "people",
-        k,
-        groups,
-        said,
-        standing,
-        neighbours,
-        honest,
-        main,
-        touched,
-        shown,
-        expected,
-        where,
-    )
-
-
-def _of_items(
-    recommender: "Recommender",
-    exam: "Marked | None",
-    by: str,
-    k: int,
-    groups: Groups,
-    said: str,
-    rng: np.random.Generator,
-) -> Folding:
-    catalogue, member = recommender.catalogue, membership(groups)
-    asked = _drawn(np.flatnonzero(np.diff(member.indptr)).astype(np.int32), rng)
-    rows = np.full((len(asked), min(k, catalogue.size)), PAD, np.int32)
-    for line, (_, slate) in enumerate(recommender.similar_many(catalogue.id_list(asked), k)):
-        found = catalogue.rows([item.item_id for item in slate])
-        rows[line, : len(found)] = found
-    plain_rows = _by_texts(recommender, asked, k)
-    lists, history = Places.of_lists(rows), Places(np.arange(len(asked)), asked)
-    answers = None if plain_rows is None else Places.of_lists(plain_rows)
-    measured = shares(lists, history, answers, member, len(asked))
-    standing = folded(measured, rng, ROOM, honest=answers is not None)
-    touched = counted(history, member, len(asked))
-    main = _Main.of(groups, touched)
-    shown = shown_to(touched[:, main.chosen], counted(lists, member, len(asked))[:, main.chosen])
-    expected = None
-    if answers is not None:
-        expected = shown_to(touched[:, main.chosen], counted(answers, member, len(asked))[:, main.chosen])
-    where = _examples(recommender, lists, foreign(lists, member, touched) == 1, touched, member)
-    honest = "" if answers is None else "plain TF-IDF's lists, which know names alone"
-    return _diagnosis(
-        recommender,
-        by,
-        "items",
-        k,
-        groups,
-        said,
-        standing,
-        None,
-        honest,
-        main,
-        touched,
-        shown,
-        expected,
-        where,
-    )
-
-
 @dataclass(frozen=True)
 class _Main:
     """The groups told one by one: `chosen` (C,) of all."""
@@ -291,104 +195,16 @@ class _Main:
         return cls(chosen, tuple(groups.names[place] for place in chosen))
 
 
-def _drawn(rows: Rows, rng: np.random.Generator) -> Rows:
-    return rows if len(rows) <= ASKED else np.sort(rng.choice(rows, ASKED, replace=False))
-
-
-def _neighbours(
-    recommender: "Recommender", log: Interactions, member: sparse.csr_array, k: int, rng: np.random.Generator
-) -> Standing:
-    """Items' own neighbours by the model, against those by the people who touched both."""
-    from tastemaker.evaluation.doctor.islands import near
-
-    items = recommender.catalogue.size
-    asked = _drawn(
-        np.flatnonzero((log.counts(items) > 0) & (np.diff(member.indptr) > 0)).astype(np.int32), rng
-    )
-    hits = recommender.nearest.neighbours.search(
-        asked[:, None], np.ones((len(asked), 1), np.float32), min(k, items), list(asked[:, None])
-    )
-    graph = near(log, items)[asked]
-    together = np.full((len(asked), k), PAD, np.int32)
-    for line in range(len(asked)):
-        part = slice(graph.indptr[line], graph.indptr[line + 1])
-        order = np.lexsort((graph.indices[part], -graph.data[part]))[:k]
-        together[line, : len(order)] = graph.indices[part][order]
-    lists = shares(
-        Places.of_lists(hits.rows),
-        Places(np.arange(len(asked)), asked),
-        Places.of_lists(together),
-        member,
-        len(asked),
-    )
-    return folded(lists, rng, ROOM)
-
-
-def _by_texts(recommender: "Recommender", asked: Rows, k: int) -> Rows | None:
-    """(A, k) what TF-IDF alone finds, a series once as `similar` has it; None where the bundle has none."""
-    tfidf = recommender.bundle.tfidf
-    if tfidf is None:
-        return None
-    nothing = np.zeros((recommender.catalogue.size, 1), np.float32)
-    texts = Neighbours(nothing, nothing, tfidf, 1.0)
-    rows = np.full((len(asked), k), PAD, np.int32)
-    for line, row in enumerate(asked.tolist()):
-
-        def alike(count: int, less: Rows, row: int = row) -> Hits:
-            return texts.search(np.array([[row]], np.int32), np.ones((1, 1), np.float32), count, [less])
-
-        own = recommender.series.one_of_each(row, k, alike).rows[0]
-        rows[line, : len(own)] = own
-    return rows
-
-
-Where = dict[tuple[int, int], tuple[str, ...]]
-
-
-def _examples(
-    recommender: "Recommender",
-    lists: Places,
-    strange: npt.NDArray[np.bool_],
-    touched: sparse.csr_array,
-    member: Any,
-) -> Where:
-    """Titles shown most, by whose (the group that a person touched most) and of which group."""
-    if not strange.any():
-        return {}
-    main = np.asarray(touched.argmax(1)).ravel()
-    items = member.shape[0]
-    keys, times = np.unique(
-        main[lists.owners[strange]].astype(np.int64) * items + lists.rows[strange], return_counts=True
-    )
-    found: dict[tuple[int, int], list[str]] = {}
-    for place in np.argsort(-times, kind="stable").tolist():
-        one, row = divmod(int(keys[place]), items)
-        for other in member.indices[member.indptr[row] : member.indptr[row + 1]].tolist():
-            titles = found.setdefault((one, other), [])
-            if len(titles) < 3:
-                titles.append(recommender.catalogue.titles[row])
-    return {pair: tuple(titles) for pair, titles in found.items()}
-
-
 def _diagnosis(
-    recommender: "Recommender",
-    by: str,
-    of: str,
-    k: int,
-    groups: Groups,
-    said: str,
-    standing: Standing,
-    neighbours: Standing | None,
-    honest: str,
-    main: _Main,
-    touched: sparse.csr_array,
-    shown: Values,
-    expected: Values | None,
-    where: Where,
+    recommender: "Recommender", by: str, k: int, groups: Groups, said: str, evidence: Evidence
 ) -> Folding:
+    main = _Main.of(groups, evidence.touched)
+    touched = evidence.touched[:, main.chosen]
+    shown = shown_to(touched, evidence.shown[:, main.chosen])
+    expected = None if evidence.honest is None else shown_to(touched, evidence.honest[:, main.chosen])
     member = membership(groups)[:, main.chosen]
     vectors = np.asarray(recommender.nearest.neighbours.vectors)
-    cross = crossing(vectors, member, touched[:, main.chosen] if of == "people" else None)
+    cross = crossing(vectors, member, touched if evidence.of == "people" else None)
     beyond = shown - (0 if expected is None else np.nan_to_num(expected))
 
     def pair(one: int, other: int) -> Pair:
@@ -401,7 +217,7 @@ def _diagnosis(
             None if cross.people is None else float(cross.people[one, other]),
             float(cross.cosine[one, other]),
             plain(cross.nearness[one, other]),
-            where.get(number, ()),
+            evidence.where.get(number, ()),
         )
 
     size = len(main.names)
@@ -415,8 +231,8 @@ def _diagnosis(
             if one < other and cross.people[one, other] <= SHARED and both.mean() >= NEAR:
                 one_place.append((one, other))
     one_place.sort(key=lambda at: -cross.cosine[at])
-    verdict, reasons = _verdict(standing, neighbours, size, of, honest, len(one_place))
-    mostly = np.asarray(touched.argmax(1)).ravel()
+    verdict, reasons = _verdict(evidence, size, len(one_place))
+    mostly = np.asarray(evidence.touched.argmax(1)).ravel()
     items = np.asarray(membership(groups).sum(0)).ravel() / recommender.catalogue.size
     lines = tuple(
         GroupLine(
@@ -432,12 +248,12 @@ def _diagnosis(
         verdict,
         tuple(([said] if said else []) + reasons),
         by,
-        of,
+        evidence.of,
         k,
         len(groups.names),
-        standing,
-        neighbours,
-        honest,
+        evidence.standing,
+        evidence.neighbours,
+        evidence.yardstick,
         lines,
         tuple(pair(*at) for at in worst),
         tuple(pair(*at) for at in one_place[:10]),
@@ -449,11 +265,10 @@ def _diagnosis(
     )
 
 
-def _verdict(
-    lists: Standing, neighbours: Standing | None, groups: int, of: str, honest: str, one_place: int
-) -> tuple[Verdict, list[str]]:
+def _verdict(evidence: Evidence, groups: int, one_place: int) -> tuple[Verdict, list[str]]:
     """It rests on the lists, which are what people see. Neighbours only clear a model whose lists can't tell:
     small sound networks have foreign neighbours too (benchmarks/folding.py), so they don't condemn one."""
+    lists, neighbours, honest = evidence.standing, evidence.neighbours, evidence.yardstick
     if groups < 2:
         return "unclear", ["There is one group only, so nothing could be foreign."]
     if lists.people < FEWEST:
@@ -481,7 +296,7 @@ def _verdict(
         return "alarm", [f"The whole interval lies above {bound}.", *reasons]
     if high <= ALARM:
         return "good", [f"The whole interval lies below {bound}.", *reasons]
-    return "unclear", [f"The interval holds {bound}: more {of} are needed.", *reasons]
+    return "unclear", [f"The interval holds {bound}: more {evidence.of} are needed.", *reasons]
 
 
 def _told(standing: Standing) -> dict[str, Any]:

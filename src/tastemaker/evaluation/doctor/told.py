@@ -32,7 +32,7 @@ def section(found: Folding) -> Section:
         pairs = ", ".join(f"{pair.one} and {pair.other}" for pair in found.folded[:3])
         notes.append(f"In one place, and nobody shared: {pairs}.")
     tables = [_lines(found)]
-    if found.worst:
+    if found.worst and found.verdict != "good":  # of a sound model, chance alone
         tables.append(_worst(found))
     return Section(
         "folding",
@@ -59,7 +59,7 @@ def lead(found: Folding) -> str:
     if lists.figure is None:
         return f"{told}."
     value, low, high = lists.figure
-    sure = f"95 % interval {low:.2f}–{high:.2f}, {lists.people:,} lists"
+    sure = f"95 % interval {low:.2f} to {high:.2f}, {lists.people:,} lists"
     return f"{told}: {value:.2f} of the way to lots ({sure})."
 
 
