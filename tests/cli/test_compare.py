@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +45,16 @@ def test_who_wins_is_told_to_people_and_to_programs(tastemaker, bundles, later, 
     exam = json.loads(tastemaker("evaluate", bundles / "straight", "--test", later, "-k", 1, "--json").stdout)
     ease = [next(line for line in each["lines"] if line["name"] == "ease") for each in (values, exam)]
     assert ease[0]["marks"]["ndcg"]["mean"] == ease[1]["marks"]["ndcg"]["mean"]
+
+
+def test_a_bundle_called_like_a_baseline_is_not_taken_for_it(tastemaker, bundles, later, tmp_path):
+    shutil.copytree(bundles / "askew", tmp_path / "mine" / "ease")
+    done = tastemaker(
+        "compare", bundles / "straight", tmp_path / "mine" / "ease", "--test", later, "-k", 1, "--json"
+    )
+    assert done.status == 0, done.stderr
+    is_baseline = {line["name"]: line["is_baseline"] for line in json.loads(done.stdout)["lines"]}
+    assert (is_baseline["mine/ease"], is_baseline["ease"]) == (False, True)
 
 
 def test_a_folder_made_by_data_split_is_a_test(tastemaker, bundles, tmp_path, later):

@@ -1,4 +1,3 @@
-import itertools
 import json
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from tastemaker.data.split import Fold
 from tastemaker.evaluation.exam import Result
 from tastemaker.evaluation.judge import Marked
 from tastemaker.evaluation.report import Report
-from tastemaker.evaluation.segments import by_coins, segments
+from tastemaker.evaluation.segments import segments
 from tastemaker.recipe import Column, Role
 from tastemaker.recommend import Recommender
 
@@ -113,10 +112,3 @@ def test_it_is_plain_values_and_pictures(told):
     assert len(section.tables) == 2
     for picture in section.pictures:
         assert picture.svg.startswith("<svg")
-
-
-@pytest.mark.parametrize("gaps", [[0.5, 0.25, -0.125, 0.5], [1.0, 1.0, 1.0, 1.0, 1.0, 1.0], [0.0, 0.0]])
-def test_the_chance_by_coins_is_that_of_all_throws(gaps):
-    sums = [abs(sum(map(np.multiply, gaps, signs))) for signs in itertools.product([-1, 1], repeat=len(gaps))]
-    exact = np.mean(np.array(sums) >= abs(sum(gaps)) - 1e-12)
-    assert by_coins(np.array(gaps), np.random.default_rng(0), 20_000) == pytest.approx(exact, abs=0.01)

@@ -79,6 +79,7 @@ TYPED = {
 }
 
 
+@pytest.mark.slow
 def test_search_forgives_spelling_and_reads_both_halves(open_page, map_page):
     page = open_page(map_page).page
     for typed, title in TYPED.items():
@@ -86,6 +87,7 @@ def test_search_forgives_spelling_and_reads_both_halves(open_page, map_page):
         assert found(page) == [title]
 
 
+@pytest.mark.slow
 def test_a_click_on_a_point_shows_its_neighbours_and_leads_on(open_page, map_page, towns):
     opened = open_page(map_page, reduced_motion="reduce")
     page = opened.page

@@ -87,6 +87,7 @@ def test_a_whole_study_by_keyboard_with_a_reload_in_the_middle(open_page, study,
     assert not opened.complaints
 
 
+@pytest.mark.slow
 def test_on_a_phone_titles_stay_text_both_lists_are_seen_and_two_raters_share_a_browser(open_page, study):
     opened = open_page(study / "rate.html", width=360, height=740, color_scheme="dark", has_touch=True)
     tab = opened.page

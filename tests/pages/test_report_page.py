@@ -7,6 +7,13 @@ import polars as pl
 import pytest
 
 from tastemaker.data.catalogue import Catalogue
+from tastemaker.data.interactions import Interactions
+from tastemaker.evaluation.dossier.case import Case
+from tastemaker.evaluation.dossier.examples import examples
+from tastemaker.evaluation.dossier.standing import standing
+from tastemaker.evaluation.judge import judged
+from tastemaker.evaluation.report import Line, Mark, Report
+from tastemaker.recommend import Recommender
 
 HOSTILE = "</script><script>document.title = 'taken over'</script><img src=x onerror=alert(1)>"
 LATER = "user_id,item_id,timestamp\nann,d,2000000000\nann,f,2000000001\nbob,c,2000000002\n"
@@ -75,6 +82,7 @@ def test_nobody_is_named_and_a_title_stays_a_title(report, open_page):
     assert not opened.complaints
 
 
+@pytest.mark.slow
 def test_it_fits_a_phone_the_dark_and_paper(report, open_page):
     phone = open_page(report / "index.html", width=360, height=740)
     assert not phone.is_wider_than_the_window()
@@ -92,6 +100,27 @@ def test_it_fits_a_phone_the_dark_and_paper(report, open_page):
     phone.page.emulate_media(media="print")
     assert not phone.page.is_visible(".contents")
     assert not phone.complaints + dark.complaints
+
+
+def test_of_two_items_with_one_title_only_what_was_to_be_found_is_a_hit(by_hand):
+    """Ann, who is asked for d, is shown all that she doesn't know; all of it is called alike."""
+    frame = by_hand.catalogue.frame.with_columns(pl.lit("Twin").alias("title"))
+    twins = Recommender(replace(by_hand, catalogue=Catalogue(frame, by_hand.catalogue.columns)))
+    log = Interactions.from_events(["ann"], [0], [3], [2e9], is_clock=True)
+    (told,) = examples(Case.of(twins, judged(twins, log))).values["examples"]
+    assert told["wanted"] == 1
+    assert len(told["list"]) > 1
+    assert told["hits"] == ["Twin"]
+    assert [each["rank"] for each in told["list"] if each["is_hit"]] == [told["rank"]]
+
+
+def test_a_model_that_found_nothing_is_drawn_at_nought():
+    none = Line("tastemaker", False, {"ndcg": Mark(0.0, 0.0, 0.1)}, {}, 0.1)
+    some = Line("popularity", True, {"ndcg": Mark(0.25, 0.2, 0.3)}, {}, 0.1)
+    report = Report(10, "by hand", 9, 0, (none, some))
+    (picture,) = standing(Case(None, report, None)).pictures
+    assert ">tastemaker<" in picture.svg
+    assert "tastemaker 0.0000" in picture.alt
 
 
 def test_without_a_test_what_is_missing_says_why(tastemaker, bundle, tmp_path):

@@ -120,14 +120,17 @@ def _metrics(asked: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _names(bundles: Sequence[Path]) -> list[str]:
-    """Folders by as much of their path as tells them apart."""
+    """Folders by as much of their path as tells them apart, from the baselines too."""
+    from tastemaker.evaluation.baselines import all_baselines
+
     if len(bundles) < 2:
         raise TastemakerError("Give two bundles or more; one is seen beside the baselines by evaluate.")
     real = [path.resolve() for path in bundles]
     for path in real:
         if real.count(path) > 1:
             raise TastemakerError(f"{path.name} was given twice: a bundle can't be compared with itself.")
+    taken = {baseline.name for baseline in all_baselines(0)}
     depth = 1
-    while len({path.parts[-depth:] for path in real}) < len(real):
+    while len({"/".join(path.parts[-depth:]) for path in real} - taken) < len(real):
         depth += 1
     return ["/".join(path.parts[-depth:]) for path in real]

@@ -1,8 +1,9 @@
 """`tastemaker evaluate`: how good a bundle is, beside the baselines, or on lists that people were shown."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +11,8 @@ from tastemaker.cli import options
 from tastemaker.errors import BundleError, TastemakerError
 
 if TYPE_CHECKING:
+    from tastemaker.data.interactions import Interactions
+    from tastemaker.evaluation.conventions import Convention
     from tastemaker.evaluation.dossier import Case
     from tastemaker.evaluation.exposure import ExposureReport
     from tastemaker.evaluation.judge import Marked
@@ -25,6 +28,50 @@ NO_RANKER = (
     "This bundle has no ranker, so lists that were shown can't be put in another order by it: train it with "
     "--impressions, or with --set ranking.use=always."
 )
+
+ANEW = {"test", "exposure", "folding"}
+"""Options that have lists made anew."""
+APART: tuple[tuple[set[str], set[str], str], ...] = (
+    ({"test"}, {"impressions"}, "--test and --impressions are two questions: ask one at a time."),
+    (
+        {"by", "exposure"},
+        {"impressions"},
+        "--by and --exposure are of lists made anew: they don't go with --impressions.",
+    ),
+    (
+        {"folding", "negatives"},
+        {"impressions"},
+        "--folding and --negatives don't go with --impressions: ask them alone.",
+    ),
+    ({"folder"}, {"impressions"}, "--report is of lists made anew: it doesn't go with --impressions."),
+)
+"""Any of the first can't be asked with any of the second, and why."""
+NEEDS: tuple[tuple[set[str], set[str], str], ...] = (
+    (
+        {"interactions"},
+        {"test", "impressions"},
+        "--interactions ask a new question: give --test or --impressions too.",
+    ),
+    (
+        {"k"},
+        ANEW | {"impressions"},
+        "-k asks a new question: give --test, --impressions, --exposure or --folding too.",
+    ),
+    ({"by"}, {"test"}, "--by asks how people were served: give --test, what they did later."),
+    ({"metrics_as"}, {"test"}, "--metrics-as asks a new question: give --test, what people did later."),
+    (
+        {"objective", "plot"},
+        {"impressions"},
+        "--objective and --plot are of lists that people were shown: give --impressions.",
+    ),
+    (
+        {"reranking"},
+        ANEW,
+        "--placement, --weight and --rules make lists anew: give --test, --exposure or --folding to look at "
+        "them.",
+    ),
+)
+"""Any of the first can't be asked without one of the second, and why."""
 
 
 def evaluate(
@@ -101,37 +148,21 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Show how good the model is: on later events, on lists people were shown, or as measured in training."""
-    if test is not None and impressions is not None:
-        raise TastemakerError("--test and --impressions are two questions: ask one at a time.")
-    if test is None and impressions is None and interactions is not None:
-        raise TastemakerError("--interactions ask a new question: give --test or --impressions too.")
-    if test is not None and test.is_dir() and interactions is not None:
-        raise TastemakerError("A split says itself what is known of people: leave --interactions out.")
-    if test is None and impressions is None and exposure is None and folding is None and k is not None:
-        raise TastemakerError(
-            "-k asks a new question: give --test, --impressions, --exposure or --folding too."
-        )
-    if impressions is not None and (by is not None or exposure is not None):
-        raise TastemakerError("--by and --exposure are of lists made anew: they don't go with --impressions.")
-    if by is not None and test is None:
-        raise TastemakerError("--by asks how people were served: give --test, what they did later.")
-    if metrics_as is not None and test is None:
-        raise TastemakerError("--metrics-as asks a new question: give --test, what people did later.")
-    if impressions is not None and (folding is not None or negatives):
-        raise TastemakerError("--folding and --negatives don't go with --impressions: ask them alone.")
-    if impressions is None and (objective or plot is not None):
-        raise TastemakerError(
-            "--objective and --plot are of lists that people were shown: give --impressions."
-        )
-
-    if test is None and exposure is None and folding is None and (placement or weight or rules is not None):
-        raise TastemakerError(
-            "--placement, --weight and --rules make lists anew: give --test, --exposure or --folding to look "
-            "at them."
-        )
-
-    if folder is not None and impressions is not None:
-        raise TastemakerError("--report is of lists made anew: it doesn't go with --impressions.")
+    _check_asked(
+        test=test,
+        impressions=impressions,
+        interactions=interactions,
+        k=k,
+        objective=objective or None,
+        plot=plot,
+        by=by,
+        exposure=exposure,
+        metrics_as=metrics_as,
+        folder=folder,
+        folding=folding,
+        negatives=negatives,
+        reranking=bool(placement or weight or rules is not None),
+    )
     options.check_out(plot, "--plot", (".svg", ".png", ".pdf"))
     if folder is not None or plot is not None:
         from tastemaker.pages import style
@@ -142,58 +173,26 @@ def evaluate(
 
         check_folder(folder)
 
-    from tastemaker.cli.show import console, progress
-    from tastemaker.data.split_files import opened
+    from tastemaker.cli.show import console
     from tastemaker.evaluation.conventions import OURS, of
-    from tastemaker.evaluation.judge import judged, judged_on, remembered
+    from tastemaker.evaluation.judge import remembered
     from tastemaker.recommend import Recommender
 
     convention = OURS if metrics_as is None else of(metrics_as)
     recommender = options.ruled(Recommender.load(bundle), placement, weight, rules)
     if impressions is not None and recommender.ranker is None:
         raise BundleError(NO_RANKER)  # before a long file is read
-    rows = None  # of the lists that were looked at, where some were
     history = None if interactions is None else options.log_for(recommender, interactions)
-    parts: dict[str, PeopleReport | ExposureReport | Section] = {}
     report: Report | ShownReport | None = None
     exam: Marked | None = None
     if impressions is not None:
-        from tastemaker.evaluation.shown import on_shown
-
-        shown = options.shown_for(recommender, impressions)
-        with progress() as told:
-            report = on_shown(
-                recommender, shown, history=history, objectives=objective or (), k=k or PLACES, report=told
-            )
-        if plot is not None:
-            _draw(report, plot)
+        report = _on_shown(recommender, impressions, history, objective or (), k or PLACES, plot)
     elif test is not None:
-        if test.is_dir():
-            saved = opened(test, recommender.catalogue)
-            exam = judged_on(recommender, saved, k=k, convention=convention)
-        else:
-            log = options.log_for(recommender, test)
-            exam = judged(recommender, log, history=history, k=k, convention=convention)
-        report, rows = exam.report, exam.ours.rows
-        if by is not None:
-            from tastemaker.evaluation.people import by_people
-
-            parts["by"] = by_people(recommender, exam, by)
+        exam = _judged(recommender, test, history, k, convention)
+        report = exam.report
     elif exposure is None and folder is None and folding is None and not negatives:
         report = remembered(recommender)
-    if exposure is not None:
-        from tastemaker.evaluation.exposure import exposure as exposure_of
-
-        parts["exposure"] = exposure_of(recommender, exposure, rows, k)
-    if folding is not None:
-        from tastemaker.evaluation.doctor.folding import PLACES as FIRST
-        from tastemaker.evaluation.doctor.folding import examine_folding
-
-        parts["folding"] = examine_folding(recommender, exam, folding, k or FIRST).section()
-    if negatives:
-        from tastemaker.evaluation.doctor.negatives import negatives_report
-
-        parts["negatives"] = negatives_report(recommender, exam.fold if exam else None).section()
+    parts = _parts(recommender, exam, k, by, exposure, folding, negatives)
     if folder is not None:
         case = _report(recommender, exam, bundle, folder)
         report = case.report if report is None and exposure is None else report
@@ -203,6 +202,88 @@ def evaluate(
         typer.echo(json.dumps(values, ensure_ascii=False, indent=1))
     else:
         console().print(*([] if report is None else [report]), *parts.values(), sep="\n")
+
+
+def _check_asked(**asked: Any) -> None:
+    """Refuse options that don't belong together, before anything is read. Raises TastemakerError."""
+    given = {name for name, value in asked.items() if value is not None and value is not False}
+    for some, others, why in APART:
+        if given & some and given & others:
+            raise TastemakerError(why)
+    for some, others, why in NEEDS:
+        if given & some and not given & others:
+            raise TastemakerError(why)
+    if {"test", "interactions"} <= given and asked["test"].is_dir():
+        raise TastemakerError("A split says itself what is known of people: leave --interactions out.")
+
+
+def _judged(
+    recommender: "Recommender",
+    test: Path,
+    history: "Interactions | None",
+    k: int | None,
+    convention: "Convention",
+) -> "Marked":
+    """The exam on a log of later events, or on a saved split."""
+    from tastemaker.data.split_files import opened
+    from tastemaker.evaluation.judge import judged, judged_on
+
+    if test.is_dir():
+        saved = opened(test, recommender.catalogue)
+        return judged_on(recommender, saved, k=k, convention=convention)
+    log = options.log_for(recommender, test)
+    return judged(recommender, log, history=history, k=k, convention=convention)
+
+
+def _on_shown(
+    recommender: "Recommender",
+    impressions: Path,
+    history: "Interactions | None",
+    objectives: Sequence[str],
+    k: int,
+    plot: Path | None,
+) -> "ShownReport":
+    """What objectives would have done to lists that were shown; drawn where `plot` says so."""
+    from tastemaker.cli.show import progress
+    from tastemaker.evaluation.shown import on_shown
+
+    shown = options.shown_for(recommender, impressions)
+    with progress() as told:
+        report = on_shown(recommender, shown, history=history, objectives=objectives, k=k, report=told)
+    if plot is not None:
+        _draw(report, plot)
+    return report
+
+
+def _parts(
+    recommender: "Recommender",
+    exam: "Marked | None",
+    k: int | None,
+    by: str | None,
+    exposure: str | None,
+    folding: str | None,
+    negatives: bool,
+) -> "dict[str, PeopleReport | ExposureReport | Section]":
+    """What was asked for beside the exam, by its name in JSON."""
+    parts: dict[str, PeopleReport | ExposureReport | Section] = {}
+    if by is not None and exam is not None:
+        from tastemaker.evaluation.people import by_people
+
+        parts["by"] = by_people(recommender, exam, by)
+    if exposure is not None:
+        from tastemaker.evaluation.exposure import exposure as exposure_of
+
+        parts["exposure"] = exposure_of(recommender, exposure, None if exam is None else exam.ours.rows, k)
+    if folding is not None:
+        from tastemaker.evaluation.doctor.folding import PLACES as FIRST
+        from tastemaker.evaluation.doctor.folding import examine_folding
+
+        parts["folding"] = examine_folding(recommender, exam, folding, k or FIRST).section()
+    if negatives:
+        from tastemaker.evaluation.doctor.negatives import negatives_report
+
+        parts["negatives"] = negatives_report(recommender, None if exam is None else exam.fold).section()
+    return parts
 
 
 def _report(recommender: "Recommender", exam: "Marked | None", bundle: Path, folder: Path) -> "Case":

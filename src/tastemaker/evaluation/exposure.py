@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tastemaker.data.catalogue import PAD, Rows
+from tastemaker.evaluation.report import percent
 from tastemaker.pages import section as pages
 from tastemaker.pages.section import Section
 from tastemaker.rerank.facts import Facts, Groups
@@ -100,7 +101,7 @@ class ExposureReport:
                     "",
                     ["", *(head for _, head in shown)],
                     [
-                        [line.name, *(_percent(getattr(line, name)) for name, _ in shown)]
+                        [line.name, *(percent(getattr(line, name)) for name, _ in shown)]
                         for line in self.lines
                     ],
                 )
@@ -117,7 +118,7 @@ class ExposureReport:
         for _, head in shown:
             table.add_column(head, justify="right")
         for line in self.lines:
-            table.add_row(Text(line.name), *(_percent(getattr(line, name)) for name, _ in shown))
+            table.add_row(Text(line.name), *(percent(getattr(line, name)) for name, _ in shown))
         return Group(table, *(Text(f"• {note}") for note in self.notes()))
 
     def _has(self, name: str) -> bool:
@@ -220,7 +221,3 @@ def _alike(recommender: "Recommender", asked: Rows, k: int) -> Rows:
         found = catalogue.rows([item.item_id for item in slate])
         rows[line, : len(found)] = found
     return rows
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"

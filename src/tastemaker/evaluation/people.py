@@ -87,7 +87,7 @@ class PeopleReport:
         if self.worst is None or self.rest is None:
             return ["There is one group only, so nobody can be served worse than others."]
         mark = next(line.marks[METRICS[0]] for line in self.lines if line.name == self.worst)
-        figures = f"{TITLES[METRICS[0]]}@{self.k} {_told(mark)}, everybody else {_told(self.rest)}"
+        figures = f"{TITLES[METRICS[0]]}@{self.k} {mark.told()}, everybody else {self.rest.told()}"
         shuffled = f"shuffle people among the groups, and one is so far behind {self.chance:.1%} of the time"
         if self.is_worst_sure:
             return [f"Worst served: {self.worst}, {figures}; {shuffled}."]
@@ -100,7 +100,7 @@ class PeopleReport:
         """The same as a part of a report."""
         verdict, *more = self.notes()
         rows = [
-            [line.name, f"{line.users:,}", *(_told(line.marks[metric]) for metric in METRICS)]
+            [line.name, f"{line.users:,}", *(line.marks[metric].told() for metric in METRICS)]
             for line in self.lines
         ]
         head = ["", "people", *(f"{TITLES[metric]}@{self.k}" for metric in METRICS)]
@@ -123,7 +123,7 @@ class PeopleReport:
             table.add_column(f"{TITLES[metric]}@{self.k}", justify="right")
         for line in self.lines:
             is_worst = self.is_worst_sure and line.name == self.worst
-            marks = [_told(line.marks[metric]) for metric in METRICS]
+            marks = [line.marks[metric].told() for metric in METRICS]
             table.add_row(Text(line.name), f"{line.users:,}", *marks, style="yellow" if is_worst else "")
         return Group(table, *(Text(f"• {note}") for note in self.notes()))
 
@@ -287,9 +287,3 @@ def _enough(names: list[str], member: npt.NDArray[np.bool_]) -> tuple[list[str],
         return names, member
     together = member[:, others].any(1)
     return [*(names[place] for place in kept), "others"], np.column_stack([member[:, kept], together])
-
-
-def _told(mark: Mark) -> str:
-    if mark.mean is None:
-        return "–"
-    return f"{mark.mean:.4f} ({mark.low:.4f}–{mark.high:.4f})"

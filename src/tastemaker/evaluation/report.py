@@ -56,6 +56,13 @@ class Mark:
     def of(cls, measured: Interval) -> "Mark":
         return cls(*(plain(value) for value in measured))
 
+    def told(self, digits: int = 4, of_ends: int | None = None) -> str:
+        """The mean and its interval, e.g. `0.2512 (0.2481–0.2543)`; `of_ends`: other digits for these."""
+        if self.mean is None:
+            return number(None)
+        of_ends = digits if of_ends is None else of_ends
+        return f"{number(self.mean, digits)} ({number(self.low, of_ends)}–{number(self.high, of_ends)})"
+
 
 @dataclass(frozen=True)
 class Line:
@@ -190,7 +197,7 @@ class Report:
         per_user = [["", *(f"{TITLES[key]}@{self.k}" for key in self._columns())]]
         overall = [["", *(TITLES[key] for key in self._overall_columns()), "seconds"]]
         for name, line in zip(names, self._sorted(), strict=True):
-            per_user.append([name, *(_in_one_line(line.marks[key]) for key in self._columns())])
+            per_user.append([name, *(line.marks[key].told(4, 3) for key in self._columns())])
             overall.append([name, *self._overall_cells(line)])
         notes = "\n".join(f"- {note}" for note in self.notes())
         return f"{markdown_table(per_user)}\n\n{markdown_table(overall)}\n\n{notes}\n"
@@ -250,7 +257,7 @@ class Report:
 
     def _overall_cells(self, line: Line) -> list[str]:
         return [
-            *(_number(line.overall.get(key), DIGITS.get(key, 3)) for key in self._overall_columns()),
+            *(number(line.overall.get(key), DIGITS.get(key, 3)) for key in self._overall_columns()),
             f"{line.seconds:.2f}",
         ]
 
@@ -270,24 +277,24 @@ def _order(value: float | None) -> float:
     return float("-inf") if value is None else value
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int = 4) -> str:
+    """A figure for a person."""
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """A share from 0 to 1, for a person."""
+    return "–" if value is None else f"{value:.1%}"
 
 
 def _signed(value: float | None) -> str:
     return "–" if value is None else f"{value:+.4f}"
 
 
-def _in_one_line(mark: Mark) -> str:
-    if mark.mean is None:
-        return "–"
-    return f"{_number(mark.mean, 4)} ({_number(mark.low, 3)}–{_number(mark.high, 3)})"
-
-
 def _in_two_lines(mark: Mark, best: float) -> Text:
     """The mean above its interval; green where no other model has more."""
-    mean = (_number(mark.mean, 4), "bold green" if mark.mean == best else "")
-    return Text.assemble(mean, (f"\n{_number(mark.low, 3)}–{_number(mark.high, 3)}", "dim"))
+    mean = (number(mark.mean, 4), "bold green" if mark.mean == best else "")
+    return Text.assemble(mean, (f"\n{number(mark.low, 3)}–{number(mark.high, 3)}", "dim"))
 
 
 def _ended(sentence: str) -> str:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from tastemaker.data.catalogue import Rows
 from tastemaker.data.released import YEAR_DAYS
 from tastemaker.evaluation.beyond import Known
+from tastemaker.evaluation.comparison import permutation_test
 from tastemaker.evaluation.exam import Ranks, Result
-from tastemaker.evaluation.intervals import DRAWS_AT_ONCE, bootstrap_means, interval
+from tastemaker.evaluation.intervals import bootstrap_means, interval
 from tastemaker.evaluation.people import ACTIVITY, FEWEST, LEVEL, parted
 from tastemaker.evaluation.report import TITLES, Mark, Verdict
 from tastemaker.pages import style
@@ -152,10 +153,10 @@ class Segments:
         rows = []
         for line in lines:
             n = line.people if of == "people" else line.targets
-            cells = [f"{line.by}: {line.name}", f"{n:,}", _told(line.ours)]
+            cells = [f"{line.by}: {line.name}", f"{n:,}", line.ours.told(3)]
             if self.rival:
                 told = "" if line.verdict == "no difference can be shown" else line.verdict
-                cells += [_told(line.theirs), _range(line.difference), told]
+                cells += ["–" if line.theirs is None else line.theirs.told(3), _range(line.difference), told]
             rows.append(cells)
         strong = [at for at, line in enumerate(lines) if line.verdict == "worse"]
         return Table(f"By {of}", head, rows, strong, words=(5,))
@@ -186,7 +187,7 @@ class Segments:
                 panel.axhline(at - 0.5, color=style.QUIET, linewidth=0.8)
         panel.set_xlabel(f"{TITLES[METRIC[of]]}@{self.k}, with 95 % intervals")
         made.legend(loc="outside upper right", ncols=2, frameon=False)
-        told = "; ".join(f"{line.by} {line.name} {_told(line.ours)}" for line in lines)
+        told = "; ".join(f"{line.by} {line.name} {line.ours.told(3)}" for line in lines)
         return Picture(style.svg(made), f"{TITLES[METRIC[of]]} of {of} by segment: {told}.")
 
 
@@ -286,7 +287,7 @@ class _Marker:
         self.rng = np.random.default_rng(recommender.recipe.seed)
         self.resamples = recommender.recipe.evaluation.bootstrap
         self.level = LEVEL / max(1, segments)
-        self.flips = max(self.resamples, round(2 / self.level))  # a fair chance to be below the level
+        self.shuffles = max(self.resamples, round(2 / self.level))  # a fair chance to be below the level
 
     def line(self, of: Of, by: str, name: str, own: npt.NDArray[np.bool_]) -> Segment:
         """Args:
@@ -314,23 +315,9 @@ class _Marker:
         if not theirs:
             return Segment(of, by, name, len(whose), targets, ours)
         difference = Mark.of(interval(shares[0] - shares[1], ratios[:, 0] - ratios[:, 1]))
-        chance = by_coins(sums[0] - sums[1], self.rng, self.flips)
+        chance = permutation_test(sums[0] - sums[1], self.rng, self.shuffles)
         is_sure = chance <= self.level
         return Segment(of, by, name, len(whose), targets, ours, theirs[0], difference, chance, is_sure)
-
-
-def by_coins(gaps: npt.NDArray[np.float64], rng: np.random.Generator, flips: int) -> float:
-    """Chance of a sum of `gaps` (U,) as far from 0, if each had its sign by the throw of a coin: the paired
-    permutation test (Fisher, 1935; Smucker et al., CIKM 2007, for ranked lists). 1 / (flips + 1) at least.
-    """
-    gaps = gaps[gaps != 0]  # no coin changes a 0
-    asked = abs(gaps.sum()) - 1e-9
-    step = max(1, DRAWS_AT_ONCE // max(1, len(gaps)))
-    count = 0
-    for start in range(0, flips, step):
-        heads = rng.integers(0, 2, (min(step, flips - start), len(gaps)), np.int8)
-        count += int((np.abs(2 * (heads @ gaps) - gaps.sum()) >= asked).sum())
-    return (1 + count) / (1 + flips)
 
 
 def _ranks(result: Result) -> Ranks:
@@ -341,12 +328,6 @@ def _ranks(result: Result) -> Ranks:
 
 def _ends(mark: Mark) -> list[float]:
     return [np.nan if value is None else value for value in (mark.mean, mark.low, mark.high)]
-
-
-def _told(mark: Mark | None) -> str:
-    if mark is None or mark.mean is None:
-        return "–"
-    return f"{mark.mean:.3f} ({mark.low:.3f}–{mark.high:.3f})"
 
 
 def _range(mark: Mark | None) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tastemaker.evaluation.doctor.folding import Folding
+from tastemaker.evaluation.report import number, percent
 from tastemaker.pages import style
 from tastemaker.pages.section import Picture, Section, Table
 
@@ -65,7 +66,7 @@ def lead(found: Folding) -> str:
 
 def _lines(found: Folding) -> Table:
     rows = [
-        [line.name, _percent(line.items), _percent(line.queries), _percent(line.own), _percent(line.honest)]
+        [line.name, percent(line.items), percent(line.queries), percent(line.own), percent(line.honest)]
         for line in found.lines
     ]
     head = ["", "of all items", "of all lists", "own share of lists", "own share, honest"]
@@ -76,10 +77,10 @@ def _worst(found: Folding) -> Table:
     rows = [
         [
             f"{pair.one} → {pair.other}",
-            _percent(pair.shown),
-            _percent(pair.honest),
-            _percent(pair.people),
-            _number(pair.cosine),
+            percent(pair.shown),
+            percent(pair.honest),
+            percent(pair.people),
+            number(pair.cosine, 2),
             ", ".join(pair.items) or "–",
         ]
         for pair in found.worst
@@ -117,11 +118,3 @@ def drawing(found: Folding) -> "Figure":
         )
         made.colorbar(image, ax=panel, shrink=0.8)
     return made
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"

@@ -115,6 +115,7 @@ def _told(case: Case, exam: "Marked", user: int, rank: float) -> dict[str, Any]:
     own, wanted = history.of(user), exam.fold.targets.of(user)
     slate = recommender.recommend(history.user_ids[user], k=SHOWN, interactions=history)
     answers = [titles[row] for row in wanted.tolist()]
+    ids = set(recommender.catalogue.id_list(wanted))  # two items may have one title
     far = None if np.isinf(rank) else int(rank)
     if far is None:
         rows = recommender.top(history, np.array([user], np.int32), min(FAR, recommender.catalogue.size))[0]
@@ -123,10 +124,12 @@ def _told(case: Case, exam: "Marked", user: int, rank: float) -> dict[str, Any]:
     return {
         "known": len(own),
         "history": [titles[row] for row in own[-NEWEST:].tolist()],
-        "list": _listed(slate),
+        "list": [
+            each | {"is_hit": item.item_id in ids} for each, item in zip(_listed(slate), slate, strict=True)
+        ],
         "wanted": len(answers),
         "answers": answers[:NEWEST],
-        "hits": [item.title for item in slate if item.title in answers],
+        "hits": [item.title for item in slate if item.item_id in ids],
         "rank": far,
     }
 
@@ -146,12 +149,12 @@ def _table(case: Case, number: int, told: dict[str, Any]) -> Table:
     rows = [
         [
             str(item["rank"]),
-            f"{item['title']} ✓" if item["title"] in told["hits"] else item["title"],
+            f"{item['title']} ✓" if item["is_hit"] else item["title"],
             "; ".join(item["reasons"]),
         ]
         for item in told["list"]
     ]
-    strong = [place for place, item in enumerate(told["list"]) if item["title"] in told["hits"]]
+    strong = [place for place, item in enumerate(told["list"]) if item["is_hit"]]
     return Table(title, ["", "title", "why"], rows, strong, words=[1, 2], note=note)
 
 

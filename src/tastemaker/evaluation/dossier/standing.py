@@ -4,7 +4,7 @@ from typing import Any
 
 from tastemaker.evaluation.dossier.case import Case
 from tastemaker.evaluation.judge import NAME
-from tastemaker.evaluation.report import DIGITS, TITLES, Contest, Line, Mark, Report
+from tastemaker.evaluation.report import DIGITS, TITLES, Contest, Line, Mark, Report, number
 from tastemaker.pages import style
 from tastemaker.pages.section import Picture, Section, Table, Verdict
 
@@ -74,10 +74,6 @@ def sorted_lines(report: Report) -> list[Line]:
     return sorted(report.lines, key=order, reverse=True)
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
 def _tables(report: Report) -> tuple[Table, Table]:
     lines = sorted_lines(report)
     metrics = list(lines[0].marks) if lines else []
@@ -117,7 +113,9 @@ def _interval(mark: Mark) -> str:
 
 
 def _dots(report: Report) -> Picture:
-    lines = [line for line in reversed(sorted_lines(report)) if next(iter(line.marks.values())).mean]
+    lines = [
+        line for line in reversed(sorted_lines(report)) if next(iter(line.marks.values())).mean is not None
+    ]
     metric = next(iter(report.lines[0].marks))
     figure, (panel,) = style.figure(5.6, 0.9 + 0.32 * max(1, len(lines)))
     for place, line in enumerate(lines):

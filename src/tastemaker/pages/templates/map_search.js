@@ -15,10 +15,10 @@ function slips(typed, title, most) {
   let best = most + 1;
   for (let start = 0; start >= 0 && start < title.length;) {
     const length = Math.min(title.length - start, typed.length + most);
-    let row = new Uint8Array(length + 1), before = new Uint8Array(length + 1), earlier;
+    let row = new Uint16Array(length + 1), before = new Uint16Array(length + 1), earlier;
     for (let j = 0; j <= length; j++) row[j] = j;
     for (let i = 1; i <= typed.length; i++) {
-      earlier = before; before = row; row = new Uint8Array(length + 1);
+      earlier = before; before = row; row = new Uint16Array(length + 1);
       row[0] = i;
       let least = i;
       for (let j = 1; j <= length; j++) {
