@@ -147,7 +147,10 @@ def by_people(recommender: "Recommender", exam: "Marked", column: str) -> People
         PeopleLine(
             name,
             int(own.sum()),
-            {metric: Mark.of(mean_interval(each[own], rng, resamples)) for metric, each in values.items()},
+            {
+                metric: Mark.of(mean_interval(each[own], rng, resamples, within=(0.0, 1.0)))
+                for metric, each in values.items()
+            },
         )
         for name, own in zip(names, member.T, strict=True)
     )
@@ -155,7 +158,7 @@ def by_people(recommender: "Recommender", exam: "Marked", column: str) -> People
         return PeopleReport(column, exam.ours.k, lines, None, None, None, False, tuple(more))
     ndcg = values[METRICS[0]]
     place = min(range(len(lines)), key=lambda at: float(ndcg[member[:, at]].mean()))
-    rest = mean_interval(ndcg[~member[:, place]], rng, resamples)
+    rest = mean_interval(ndcg[~member[:, place]], rng, resamples, within=(0.0, 1.0))
     chance = falling_behind(ndcg, member, place, rng, resamples)
     high = lines[place].marks[METRICS[0]].high
     is_apart = high is not None and high < rest.low
@@ -182,8 +185,7 @@ def falling_behind(
     group had nothing to do with it.
 
     A permutation test by the largest statistic, which so allows for the group having been picked for being
-    the least (Westfall and Young, 1993), and holds for few people too: thirteen who all got 0 have a
-    bootstrap interval of no width.
+    the least (Westfall and Young, 1993), and holds for few people too.
 
     Args:
         values: (A,) of people.
