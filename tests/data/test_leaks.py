@@ -234,6 +234,10 @@ def test_what_could_not_be_looked_for_is_said():
     found = leaks(fold, PLAIN, protocol)
     assert "features from the future" not in found.looked_for
     assert any("no figures" in note for note in found.notes)
+    assert any("By random order says nothing" in note for note in found.notes)
+    unknown = leaks(fold, PLAIN)
+    assert "the future in the past" not in unknown.looked_for
+    assert any("isn't known" in note for note in unknown.notes)
 
 
 def test_an_empty_fold_is_clean():

@@ -306,5 +306,9 @@ def _blind(fold: Fold, items: Catalogue, protocol: Protocol, users: Catalogue | 
             "What came out after the split can't be looked for: that takes one cut in time, and a date."
         )
     if protocol.cut is None and protocol.strategy not in BY_PERSON:
-        blind["the future in the past"] = "By this strategy order says nothing, so it isn't looked at."
+        blind["the future in the past"] = (
+            f"By {protocol.strategy} order says nothing, so it isn't looked at."
+            if protocol.strategy
+            else "How the question was made isn't known, so order isn't looked at: `data split` notes it."
+        )
     return blind

@@ -173,11 +173,10 @@ class Segments:
         if self.rival:
             sides.append((self.rival, style.RIVAL, shift, [line.theirs for line in lines]))
         for name, colour, by, marks in sides:
-            dots = np.array([[np.nan] * 3 if mark is None else _ends(mark) for mark in marks])
-            spread = np.abs(dots[:, 1:].T - dots[:, 0])
-            panel.errorbar(
-                dots[:, 0], np.arange(len(lines)) + by, xerr=spread, fmt="o", color=colour, label=name
-            )
+            known = [(place, mark) for place, mark in enumerate(marks) if mark is not None]
+            for place, mark in known:
+                style.dot(panel, place + by, mark.mean, mark.low, mark.high, colour)
+            panel.plot([], [], "o", color=colour, label=name)
         panel.set_yticks(range(len(lines)), [f"{line.by}: {line.name}" for line in lines])
         panel.invert_yaxis()
         panel.set_xlim(left=0)
@@ -324,10 +323,6 @@ def _ranks(result: Result) -> Ranks:
     if result.ranks is None:
         raise ValueError(f"The ranks of {result.name} weren't noted: ask it by `examine`.")
     return result.ranks
-
-
-def _ends(mark: Mark) -> list[float]:
-    return [np.nan if value is None else value for value in (mark.mean, mark.low, mark.high)]
 
 
 def _range(mark: Mark | None) -> str:

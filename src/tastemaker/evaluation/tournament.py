@@ -228,11 +228,8 @@ def _dots(panel: "Axes", title: str, rows: Sequence[tuple[str, Contest]]) -> Non
     panel.axvline(0, color=style.QUIET, linewidth=1.2)
     for place, (_, contest) in enumerate(rows):
         mean, low, high = dataclasses.astuple(contest.difference)
-        if mean is None:
-            continue
-        colour = style.RIVAL if _even(contest) else style.OURS if mean > 0 else style.ALARM
-        panel.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="round")
-        panel.plot([mean], [place], "o", color=colour, markersize=7)
+        won = style.OURS if (mean or 0) > 0 else style.ALARM
+        style.dot(panel, place, mean, low, high, style.RIVAL if _even(contest) else won)
     panel.set_yticks(range(len(rows)), [name for name, _ in rows])
     panel.set_ylim(len(rows) - 0.5, -0.5)
     panel.grid(visible=False, axis="y")

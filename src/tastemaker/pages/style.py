@@ -77,6 +77,22 @@ def figure(
     return made, list(panels.flat)
 
 
+def dot(
+    panel: "Axes",
+    place: float,
+    mean: float | None,
+    low: float | None,
+    high: float | None,
+    colour: str,
+) -> None:
+    """A mean on a line of its own, with its interval where there is one; nothing where there is no mean."""
+    if mean is None:
+        return
+    low, high = (mean if low is None else low), (mean if high is None else high)
+    panel.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="round")
+    panel.plot([mean], [place], "o", color=colour, markersize=7)
+
+
 def svg(made: "Figure") -> str:
     """The figure as an SVG element that a page can hold: no XML head, no fixed size, no date."""
     import matplotlib

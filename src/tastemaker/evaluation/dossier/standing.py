@@ -120,11 +120,8 @@ def _dots(report: Report) -> Picture:
     figure, (panel,) = style.figure(5.6, 0.9 + 0.32 * max(1, len(lines)))
     for place, line in enumerate(lines):
         mark = line.marks[metric]
-        mean = mark.mean or 0.0
-        low, high = (mean if end is None else end for end in (mark.low, mark.high))
-        colour = style.RIVAL if line.is_baseline else style.OURS
-        panel.errorbar(
-            mean, place, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, capsize=3, elinewidth=2
+        style.dot(
+            panel, place, mark.mean, mark.low, mark.high, style.RIVAL if line.is_baseline else style.OURS
         )
     panel.set_yticks(range(len(lines)), [line.name for line in lines])
     panel.set_xlabel(f"{TITLES[metric]}@{report.k}, with 95 % intervals")
