@@ -125,3 +125,10 @@ def test_the_command_reads_and_draws_and_adds_no_trial(tastemaker, tmp_path):
     assert "The best trials" in tastemaker("tuned", folder).stdout
     refused = tastemaker("tuned", folder, "--plot", tmp_path / "tuned.gif")
     assert (refused.status, refused.stderr.count("\n")) == (2, 1)
+
+
+def test_without_optuna_it_says_what_to_install(tmp_path, monkeypatch):
+    put(tmp_path / "tuned", 2)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(TrainingError, match=r"pip install 'tastemaker\[train\]'"):
+        read_tuned(tmp_path / "tuned")

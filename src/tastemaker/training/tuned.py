@@ -3,6 +3,7 @@
 It reads the study of a folder and tries nothing; a search may be running meanwhile.
 """
 
+import importlib.util
 import json
 import math
 import warnings
@@ -126,13 +127,20 @@ class Tuned:
 
 
 def read_tuned(folder: Path) -> Tuned:
-    """The study of a folder. Raises TrainingError where there is none, or nothing in it ended well."""
-    import optuna
-    from sqlalchemy.exc import DBAPIError
+    """The study of a folder.
 
+    Raises: TrainingError where there is none, nothing in it ended well, or optuna isn't installed.
+    """
     path = folder / STUDY
     if not path.is_file():
         raise TrainingError(f"{folder} holds no {STUDY}: give the folder of a tuning.")
+    if importlib.util.find_spec("optuna") is None:
+        raise TrainingError(
+            "Reading a study takes optuna, which isn't installed: pip install 'tastemaker[train]'."
+        )
+    import optuna
+    from sqlalchemy.exc import DBAPIError
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
