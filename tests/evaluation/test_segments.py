@@ -10,8 +10,8 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.split import Fold
 from tastemaker.evaluation.exam import Result
 from tastemaker.evaluation.judge import Marked
-from tastemaker.evaluation.report import Report
-from tastemaker.evaluation.segments import segments
+from tastemaker.evaluation.report import Mark, Report
+from tastemaker.evaluation.segments import Segment, segments
 from tastemaker.recipe import Column, Role
 from tastemaker.recommend import Recommender
 
@@ -112,3 +112,14 @@ def test_it_is_plain_values_and_pictures(told):
     assert len(section.tables) == 2
     for picture in section.pictures:
         assert picture.svg.startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("chance", "mean", "verdict"),
+    [(0.09, -0.08, "no difference can be shown"), (0.01, -0.08, "worse"), (0.01, 0.08, "better")],
+)
+def test_a_segment_is_better_or_worse_by_its_test_and_not_by_its_interval(chance, mean, verdict):
+    mark = Mark(0.2, 0.1, 0.3)
+    difference = Mark(mean, min(mean - 0.06, -0.001), mean + 0.06)
+    line = Segment("people", "gender", "F", 16, 80, mark, mark, difference, chance)
+    assert line.verdict == verdict

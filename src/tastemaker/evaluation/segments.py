@@ -66,11 +66,11 @@ class Segment:
 
     @property
     def verdict(self) -> Verdict:
-        """By its own 95 % interval."""
-        low, high = (None, None) if self.difference is None else (self.difference.low, self.difference.high)
-        if low is None or high is None or low <= 0 <= high:
+        """By its own permutation test at 5 %, as every verdict of ours."""
+        mean = None if self.difference is None else self.difference.mean
+        if mean is None or self.chance is None or self.chance > LEVEL:
             return "no difference can be shown"
-        return "better" if low > 0 else "worse"
+        return "better" if mean > 0 else "worse"
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ class Segments:
         said = [
             f"Of people: the mean {TITLES['ndcg']}@{self.k} of those in the segment. Of items: of all "
             f"targets in the segment, the share found among the first {self.k}. Intervals are 95 %, by "
-            "bootstrap over people; a loss is sure where the chance of it in a paired permutation test is "
-            "below 5 % over the number of segments.",
+            "bootstrap over people. Better and worse are said by a paired permutation test at 5 %; a loss is "
+            "sure where its chance is below 5 % over the number of segments.",
             *self.more,
         ]
         if self.left_out:
