@@ -223,6 +223,14 @@ class TestTheVerdict:
         if section.pictures:
             assert "g0" in section.pictures[0].svg
 
+    def test_an_alarm_is_no_failure_of_the_command(self, tastemaker, tmp_path):
+        folding, _ = world(near_own=False)
+        folding.save(tmp_path / "folded")
+        done = tastemaker("evaluate", tmp_path / "folded", "--folding", "group")
+        assert done.status == 0, done.stderr
+        assert "Folding by group · alarm" in done.stdout
+        assert "The whole interval lies above the bound" in done.stdout
+
     def test_too_few_people_and_one_group_are_unclear(self):
         few, _ = world(near_own=False, people=9)
         assert examine_folding(few, None, "group").verdict == "unclear"
@@ -243,6 +251,29 @@ class TestTheVerdict:
         assert found.lists.figure is None
         assert found.verdict == "unclear"
         assert "overlap" in found.reasons[0]
+
+    def test_groups_that_share_people_are_never_named_as_folded(self):
+        # Two groups whose people are the same, and a third of others; all lists show the third.
+        rng = np.random.default_rng(2)
+        both = np.concatenate([np.repeat([0, 1], 10), np.repeat(2, 20)])
+        rows = [np.concatenate([rng.permutation(10)[:3], 10 + rng.permutation(10)[:3]]) for _ in range(40)]
+        rows += [20 + rng.permutation(20)[:6] for _ in range(40)]
+        users = np.repeat(np.arange(80, dtype=np.int32), 6)
+        log = Interactions.from_events(
+            [f"u{n}" for n in range(80)], users, np.concatenate(rows).astype(np.int32)
+        )
+        groups = [f"g{each}" for each in both]
+        made = recommender_of(log, groups, rng.normal(size=(40, 8)).astype(np.float32))
+        fold = Fold(log, log, log.where(np.arange(log.size) % 6 == 0))
+        shown = np.where(
+            np.arange(80)[:, None] < 20, 20 + np.arange(5), 10 * (np.arange(80)[:, None] % 2) + np.arange(5)
+        )
+        ours = Result("x", 5, np.arange(80, dtype=np.int32), 0, {}, {}, 0.0, shown.astype(np.int32))
+        found = examine_folding(made, Marked(Report(5, "", 80, 0, ()), ours, fold), "group")
+        assert found.worst
+        pairs = {(pair.one, pair.other) for pair in found.worst}
+        assert not pairs & {("g0", "g1"), ("g1", "g0")}  # most is shown of those beyond what they do, too
+        assert pairs <= {("g0", "g2"), ("g2", "g0"), ("g1", "g2"), ("g2", "g1")}
 
     def test_of_an_exam_it_looks_at_the_exams_own_lists(self):
         sound, log = world(near_own=True)

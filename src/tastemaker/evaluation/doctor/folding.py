@@ -96,7 +96,7 @@ class Folding:
         neighbours: the same of items' own neighbours, where people were asked; else None.
         honest: what `lists` were held against, in words; "" where nothing was known.
         lines: the largest groups.
-        worst: pairs in which most is shown beyond what people do.
+        worst: pairs in which most is shown beyond what people do, of groups that share nobody to speak of.
         folded: pairs that share nobody and lie in one place.
         names, shown, expected, cosine, people: of the largest groups, for pictures; (G, G).
     """
@@ -222,7 +222,8 @@ def _diagnosis(
 
     size = len(main.names)
     off = [(one, other) for one in range(size) for other in range(size) if one != other]
-    worst = sorted(off, key=lambda at: -np.nan_to_num(beyond[at], nan=-9.0))[:5]
+    strangers = [at for at in off if cross.people is None or cross.people[at] <= SHARED]
+    worst = sorted(strangers, key=lambda at: -np.nan_to_num(beyond[at], nan=-9.0))[:5]
     worst = [at for at in worst if beyond[at] > 0.02]
     one_place = []
     if cross.people is not None:
