@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import beta
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.interactions import Interactions
@@ -123,3 +124,10 @@ def test_a_segment_is_better_or_worse_by_its_test_and_not_by_its_interval(chance
     difference = Mark(mean, min(mean - 0.06, -0.001), mean + 0.06)
     line = Segment("people", "gender", "F", 16, 80, mark, mark, difference, chance)
     assert line.verdict == verdict
+
+
+def test_a_segment_in_which_nothing_was_found_has_an_interval_with_a_width(told):
+    for segment in told(0.0, 0.0).lines:
+        # Of n people none: Jeffreys's interval.
+        assert segment.ours.low == 0
+        assert segment.ours.high == pytest.approx(beta.ppf(0.975, 0.5, segment.people + 0.5), rel=0.35)

@@ -16,7 +16,7 @@ from tastemaker.data.released import YEAR_DAYS
 from tastemaker.evaluation.beyond import Known
 from tastemaker.evaluation.comparison import permutation_test
 from tastemaker.evaluation.exam import Ranks, Result
-from tastemaker.evaluation.intervals import bootstrap_means, interval
+from tastemaker.evaluation.intervals import bootstrap_means, ends_of, interval
 from tastemaker.evaluation.people import ACTIVITY, FEWEST, LEVEL, parted
 from tastemaker.evaluation.report import TITLES, Mark, Verdict
 from tastemaker.pages import style
@@ -305,7 +305,10 @@ class _Marker:
             sums = [np.bincount(place, hit, minlength=len(whose)).astype(np.float64) for hit in found]
             weights = np.bincount(place, minlength=len(whose)).astype(np.float64)
             targets = int(own.sum())
-        drawn = bootstrap_means(np.column_stack([*sums, weights]), self.rng, self.resamples)
+        # One more person is imagined, as for every mean (see `intervals`), with as many targets as others.
+        ends = ends_of(np.column_stack(sums) / weights[:, None], within=(0.0, 1.0))
+        imagined = weights.mean() * np.column_stack([ends, np.ones(2)])
+        drawn = bootstrap_means(np.column_stack([*sums, weights]), self.rng, self.resamples, imagined)
         ratios = drawn[:, :-1] / drawn[:, -1:]
         shares = [float(each.sum() / weights.sum()) for each in sums]
         ours, *theirs = [
