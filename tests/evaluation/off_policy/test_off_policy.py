@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from tastemaker.errors import DataError
 from tastemaker.evaluation.off_policy.answer import off_policy
 from tastemaker.evaluation.off_policy.logs import Logs, read_logs
 from tastemaker.evaluation.off_policy.policies import Choices, LoggedPolicy, Uniform
@@ -137,6 +138,8 @@ def test_another_log_is_a_policy_by_how_often_it_showed_what():
     assert whole.chances.tolist() == [[0.25, 0.5, 0.25]] * 2
     (halves,) = LoggedPolicy(shown, windows=2).over(logs)
     assert halves.chances.tolist() == [[0, 1, 0], [0.5, 0, 0.5]]
+    with pytest.raises(DataError, match="its logs don't say when"):
+        LoggedPolicy(replace(shown, times=np.full(4, np.inf)), windows=2)
 
 
 DIRECTIONS = [

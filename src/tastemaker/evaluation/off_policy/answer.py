@@ -171,7 +171,7 @@ def off_policy(
         logs, Weights.of(logs, chances).down, max(round(never / logs.size, 9), 0.0), policy.name
     )
     reasons = [check.reason for check in checks if check.reason]
-    # Drawing rows again tells nothing of how wrong a model is: its interval would be far too narrow.
+    # Weighing rows by chance tells nothing of how wrong a model is: its interval would be far too narrow.
     found["dm"] = found["dm"]._replace(low=np.nan, high=np.nan)
     return _told_of(logs, policy.name, found, found.pop(DIFFERENCE), checks, reasons, most)
 
@@ -206,7 +206,7 @@ def _told_of(
 def _notes(logs: Logs, most: float | None) -> list[str]:
     rows = f"{logs.size:,} rows" + (f" in {logs.list_count:,} lists" if logs.has_lists else "")
     whose = "" if logs.unit == "rows" else f", of {logs.unit_count:,} {logs.unit}"
-    said = [f"{rows}{whose}; intervals come from drawing {logs.unit} again."]
+    said = [f"{rows}{whose}; intervals come from weighing {logs.unit} by chance."]
     if logs.left_out:
         said.append(f"{logs.left_out:,} rows are left out: they lack an item, or what came of it.")
     if logs.has_lists:
@@ -214,6 +214,9 @@ def _notes(logs: Logs, most: float | None) -> list[str]:
             "A propensity is taken as the chance of an item given those above it in the list, as slates of "
             "tastemaker have it."
         )
+    unnamed = 0 if logs.user_ids is None else logs.user_ids.count(None)
+    if unnamed:
+        said.append(f"{unnamed:,} rows name nobody: each list of theirs counts as of somebody else.")
     if logs.unit != "people":
         said.append(
             f"Nobody is named in the logs: {logs.unit} count as independent, which may flatter intervals."

@@ -31,6 +31,8 @@ CONTEXTS = ("user_", "context_")
 """How the columns begin that say what was known before anything was shown."""
 MOST_LEVELS = 50
 """Different values of a context; a column with more would be learnt by heart."""
+MOST_PLACES = 1000
+"""Of a list. What lies beyond is no place but, say, a number of pixels, and places are counted one by one."""
 NOBODY, NEVER = "tastemaker nobody", "tastemaker never"
 
 
@@ -47,7 +49,7 @@ class Logs:
         rewards: (E,) what came of it.
         lists: (E,) int32, ascending from 0 without a gap: what was shown together.
         units: (E,) int32 from 0: what is independent of all else. A person, or else a list.
-        user_ids: (E,) of each row, or None where nobody is named.
+        user_ids: (E,) of each row, None where it names nobody; or None where no row names anybody.
         contexts: (E, C) int32 codes from 0 of what was known before.
         context_names: (C,).
         unit: what a unit is called, in the plural.
@@ -63,7 +65,7 @@ class Logs:
     rewards: Floats
     lists: Codes
     units: Codes
-    user_ids: tuple[str, ...] | None = None
+    user_ids: tuple[str | None, ...] | None = None
     contexts: Codes = field(default_factory=lambda: np.zeros((0, 0), np.int32))
     context_names: tuple[str, ...] = ()
     unit: str = "rows"
@@ -135,16 +137,23 @@ def read_logs(
         columns: what is known of columns by their names.
         reward: `click` or `watch_time`, in seconds.
 
-    Raises: DataError where there is no item, or nothing says what came of it.
+    Raises: DataError where there is no item, nothing says what came of it, or no number can be read where
+        propensities should be.
     """
-    table = _whole(read_table(source, "logs"), columns or {})
+    given = read_table(source, "logs")
+    table = _whole(given, columns or {})
     stated = {name: choice for name, choice in (columns or {}).items() if name in table.frame.columns}
     for name, role in ((NOBODY, Role.USER), (NEVER, Role.TIME)):
         if name in table.frame.columns:
             stated[name] = ColumnChoice(role=role)
-    found = {column.role: column for column in infer(table, "impressions", stated)}
+    try:
+        found = {column.role: column for column in infer(table, "impressions", stated)}
+    except DataError:
+        # Said of the file as it is, without the columns that stand in for what it lacks.
+        infer(given, "impressions", columns or {})
+        raise
     rewards = _rewards(table, found, reward)
-    item_ids = trimmed(table.frame[found[Role.ITEM].name])
+    item_ids = _ids(table, found[Role.ITEM])
     keep = item_ids.is_not_null() & rewards.is_not_null()
     if not keep.any():
         raise DataError(f"No row of {table.name} says both what was shown and what came of it.")
@@ -155,7 +164,7 @@ def read_logs(
             "place": _places(table, found.get(Role.POSITION)),
             "time": _times(table, found[Role.TIME]),
             "chance": _chances(table, found.get(Role.PROPENSITY)),
-            "user": table.frame[found[Role.USER].name],
+            "user": _ids(table, found[Role.USER]),
             "list": _texts(table, found.get(Role.RECOMMENDATION)),
             **_contexts(table, found),
         }
@@ -167,7 +176,7 @@ def read_logs(
 
 def _whole(table: Table, stated: Mapping[str, ColumnChoice]) -> Table:
     """With a person and a moment a row, where the file names none: logs need neither."""
-    names = {plain_name(name) for name in table.frame.columns}
+    names = {plain_name(name) for name in table.frame.columns if table.frame[name].count()}
     roles = {choice.role for name, choice in stated.items() if name in table.frame.columns}
     frame = table.frame
     if not names & set(USER_IDS) and Role.USER not in roles:
@@ -195,7 +204,13 @@ def _places(table: Table, column: Column | None) -> pl.Series:
     if column is None:
         return pl.repeat(None, table.frame.height, dtype=pl.Int32, eager=True)
     places, _ = positions_of(table.frame[column.name], column, table.lines)
-    return places - (places.min() != 0)
+    first, last = places.min(), places.max()
+    if isinstance(last, int) and last > MOST_PLACES:
+        raise DataError(
+            f"'{column.name}' of {table.name} goes up to {last:,}: a place of a list is at most "
+            f"{MOST_PLACES:,}. Without that column, the order of the rows counts."
+        )
+    return places - (first != 0)
 
 
 def _times(table: Table, column: Column) -> pl.Series:
@@ -208,7 +223,19 @@ def _times(table: Table, column: Column) -> pl.Series:
 def _chances(table: Table, column: Column | None) -> pl.Series:
     if column is None:
         return pl.repeat(np.nan, table.frame.height, dtype=pl.Float64, eager=True)
-    return typed_column(table.frame[column.name], column, table.lines)[0].fill_null(np.nan)
+    chances, unread = typed_column(table.frame[column.name], column, table.lines)
+    if unread is not None and not chances.count():
+        raise DataError(
+            f"No cell of '{column.name}' in {table.name} could be read as a number, for example "
+            f"{table.frame[column.name].drop_nulls()[0]!r}: a propensity is a chance above 0 and up to 1."
+        )
+    return chances.fill_null(np.nan)
+
+
+def _ids(table: Table, column: Column) -> pl.Series:
+    """(R,) as they came, since a bundle knows them so; null where there is nothing."""
+    cells = table.frame[column.name]
+    return cells.set((cells.str.strip_chars() == "").fill_null(True), None)
 
 
 def _texts(table: Table, column: Column | None) -> pl.Series:
@@ -235,8 +262,9 @@ def _contexts(table: Table, found: Mapping[Role, Column]) -> dict[str, pl.Series
 
 def _grouped(frame: pl.DataFrame, is_named: bool) -> Logs:
     """Sorted into lists. What has an id, and one person; or was shown to one person at one moment."""
+    is_nobody = pl.col("user").is_null() if is_named else pl.lit(True)
     frame = frame.with_row_index("row").with_columns(
-        alone=pl.when((pl.col("list") == "") & (~pl.lit(is_named) | pl.col("time").is_infinite()))
+        alone=pl.when((pl.col("list") == "") & (is_nobody | pl.col("time").is_infinite()))
         .then(pl.col("row") + 1)
         .otherwise(0),
         moment=pl.when(pl.col("list") == "").then("time").otherwise(0.0),
@@ -256,7 +284,10 @@ def _grouped(frame: pl.DataFrame, is_named: bool) -> Logs:
     item_ids = frame["item"].unique(maintain_order=True)
     contexts = [name for name in frame.columns if name.startswith("context ")]
     users = frame["user"].to_list() if is_named else None
-    units = frame["user"].rank("dense").to_numpy() - 1 if is_named else lists
+    units: npt.NDArray[np.integer[Any]] = lists
+    if is_named:  # what names nobody is of somebody else each time
+        people = frame["user"].rank("dense").fill_null(0).to_numpy().astype(np.int64)
+        _, units = np.unique(np.where(people == 0, -1 - lists, people), return_inverse=True)
     unit = "people" if is_named else "lists" if int(lists[-1]) + 1 < len(lists) else "rows"
     return Logs(
         tuple(item_ids.to_list()),

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from tastemaker.errors import DataError
 from tastemaker.evaluation.off_policy.logs import Codes, Floats, Logs
 
 CELLS_AT_ONCE = 2**21
@@ -70,9 +71,12 @@ class LoggedPolicy:
     Args:
         shown: by that policy.
         windows: parts that its time is cut into, each as long as the others.
+    Raises: DataError for several windows of a log that doesn't say when.
     """
 
     def __init__(self, shown: Logs, name: str = "target", windows: int = 1) -> None:
+        if windows > 1 and not np.isfinite(shown.times).any():
+            raise DataError(f"{name} can't be told by {windows} windows of time: its logs don't say when.")
         self.name = name
         self._shown, self._windows = shown, windows
 
@@ -93,7 +97,7 @@ class LoggedPolicy:
     def _window(self, logs: Logs) -> Codes:
         """(E,) of the time that the target was on; what lies outside of it belongs to the nearest."""
         times = self._shown.times[np.isfinite(self._shown.times)]
-        if self._windows == 1 or not len(times):
+        if self._windows == 1:
             return np.zeros(logs.size, np.int32)
         edges = np.linspace(times.min(), times.max(), self._windows + 1)[1:-1]
         return np.searchsorted(edges, logs.times, side="right").astype(np.int32)
