@@ -144,6 +144,97 @@ def test_an_older_bundle_is_held_against_by_its_vectors_and_lists(recommender, b
     assert set(changed.raised) == {"item norms", "replaced"}
 
 
+def test_scores_that_take_few_values_are_told_apart_too(by_hand):
+    # Items of one genre are the same, so the lists of those who touch one genre alone have four scores.
+    lengths = np.array([1.0, 2.0, 3.0, 4.0])
+    genre = np.arange(ITEMS) % GENRES
+    vectors = (np.eye(GENRES)[genre] * lengths[genre][:, None]).astype(np.float32)
+    few = Recommender(made(by_hand, vectors))
+
+    def devoted(shares, seed: int) -> tuple[Interactions, Catalogue]:
+        """Everybody touches ten items of one genre."""
+        rng = np.random.default_rng(seed)
+        own = np.sort(rng.choice(GENRES, PEOPLE, p=shares))
+        rows = np.concatenate([rng.permutation(np.flatnonzero(genre == each))[:10] for each in own])
+        log = Interactions.from_events(
+            [f"p{n}" for n in range(PEOPLE)],
+            np.repeat(np.arange(PEOPLE), 10).astype(np.int32),
+            rows.astype(np.int32),
+            np.tile(np.arange(10.0), PEOPLE) * DAY_S,
+        )
+        return log, events(rng)[1]
+
+    before = devoted([0.7, 0.1, 0.1, 0.1], 1)
+    assert found(few, devoted([0.7, 0.1, 0.1, 0.1], 2), before).raised == ()
+    changed = found(few, devoted([0.1, 0.1, 0.1, 0.7], 2), before)
+    (scores,) = (alarm for alarm in changed.alarms if alarm.name == "scores")
+    # Two of four values change places, 0.7 and 0.1: twice 0.6 ln 7.
+    assert scores.distance == pytest.approx(1.2 * np.log(7), rel=0.25)
+    assert scores.is_raised
+
+
+def test_a_log_without_a_clock_has_no_days(recommender):
+    log, own = events(np.random.default_rng(2))
+    timeless = Interactions.from_events(log.user_ids, log.users, log.rows, None, is_clock=False)
+    report = found(recommender, (timeless, own))
+    assert "activity" not in {alarm.name for alarm in report.alarms}
+    assert any("has no clock" in note for note in report.notes)
+
+
+def test_that_nothing_could_be_asked_of_the_bundle_is_said(recommender):
+    log, own = events(np.random.default_rng(2), strange=1.0)
+    report = found(recommender, (log, own))
+    assert report.raised[-1] == "cold items"
+    assert "scores" not in {alarm.name for alarm in report.alarms}
+    assert any("knows no item of one window" in note for note in report.notes)
+
+
+def test_a_bundle_of_another_catalogue_is_no_older_one(recommender, by_hand):
+    with pytest.raises(DataError, match="is of another catalogue"):
+        found(recommender, events(np.random.default_rng(2)), older=Recommender(by_hand))
+
+
+@pytest.mark.slow
+def test_shorter_query_vectors_are_noticed_and_steady_ones_are_not(history_bundle):
+    """Trained on people who walk a ring: of those who jump about it makes less, and says so by the length."""
+    trained = Recommender.load(history_bundle)
+    size, each, people = trained.catalogue.size, 7, 80
+
+    def log(seed: int, is_walking: bool) -> tuple[Interactions, Catalogue]:
+        rng = np.random.default_rng(seed)
+        rows = [
+            (7 * person + rng.integers(3) + np.arange(each)) % size
+            if is_walking
+            else rng.permutation(size)[:each]
+            for person in range(people)
+        ]
+        users = np.repeat(np.arange(people), each).astype(np.int32)
+        times = 1e9 + np.tile(np.arange(each), people) * DAY_S
+        names = [f"p{person}" for person in range(people)]
+        return (
+            Interactions.from_events(names, users, np.concatenate(rows).astype(np.int32), times),
+            trained.catalogue,
+        )
+
+    def length(log: Interactions) -> float:
+        """The geometric mean, one person at a time."""
+        lengths = [
+            float(np.linalg.norm(trained.nearest.query_vectors(trained.nearest.window(log, one), [""])))
+            for one in np.arange(people, dtype=np.int32)[:, None]
+        ]
+        return float(np.prod(lengths) ** (1 / people))
+
+    before, walking, jumping = log(1, True), log(2, True), log(3, False)
+    steady = found(trained, walking, before)
+    assert "query norms" in {alarm.name for alarm in steady.alarms}
+    assert steady.raised == ()
+    changed = found(trained, jumping, before)
+    assert "query norms" in changed.raised
+    (norms,) = (alarm for alarm in changed.alarms if alarm.name == "query norms")
+    assert norms.distance == pytest.approx(abs(np.log(length(jumping[0]) / length(before[0]))), rel=1e-4)
+    assert norms.distance > np.log(1.1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["by events", "by people"])
 def test_halves_of_one_log_raise_an_alarm_no_oftener_than_they_may(recommender, way):

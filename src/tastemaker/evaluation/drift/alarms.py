@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
+from tastemaker.errors import DataError
 from tastemaker.evaluation.drift import measures
 from tastemaker.evaluation.drift.swaps import Distance, Floats, swapped
 from tastemaker.evaluation.drift.windows import Window, Windows, pooled
@@ -102,7 +103,8 @@ class Test(NamedTuple):
 
 def of_log(recommender: "Recommender", windows: Windows, test: Test) -> Iterator[Alarm]:
     """What the logs show without any model: activity, concentration, what is cold, categories."""
-    yield _activity(windows, test)
+    if windows.before.log.is_clock == windows.after.log.is_clock:
+        yield _activity(windows, test)
     one, two = windows.even
     counts = [
         _counts(window.people, window.items, windows.people, len(windows.rows)) for window in (one, two)
@@ -170,9 +172,14 @@ def of_model(recommender: "Recommender", windows: Windows, test: Test, k: int) -
 def of_bundles(
     recommender: "Recommender", older: "Recommender", windows: Windows, test: Test, k: int
 ) -> Iterator[Alarm]:
-    """What a bundle does otherwise than an older one: lengths of item vectors, lists of the same people."""
+    """What a bundle does otherwise than an older one: lengths of item vectors, lists of the same people.
+
+    Raises: DataError where the two have no item in common.
+    """
     theirs = older.catalogue.rows(recommender.catalogue.ids)
     ours = np.flatnonzero(theirs != PAD)
+    if not len(ours):
+        raise DataError("The older bundle knows none of this one's items: it is of another catalogue.")
     if len(ours) >= FEWEST:
         pairs = ((older, theirs[ours]), (recommender, ours))
         lengths = [
@@ -219,7 +226,8 @@ def _marked(window: Window, is_marked: Rows, people: int) -> Floats:
 def _binned(test: Test, name: str, values: list[Floats], asked: list[Rows], people: int) -> Iterator[Alarm]:
     """Values (P, n) of people, NaN where there are none, by quantiles of both windows together."""
     both = np.concatenate([each.ravel() for each in values])
-    edges = np.unique(np.nanquantile(both, np.linspace(0, 1, FINE + 1)[1:-1])) if len(both) else np.zeros(0)
+    # An edge may come twice: of few different values each keeps a bin in proportion to where it lies.
+    edges = np.nanquantile(both, np.linspace(0, 1, FINE + 1)[1:-1]) if len(both) else np.zeros(0)
     sums = []
     for own, who in zip(values, asked, strict=True):
         bins = np.searchsorted(edges, own, side="right")

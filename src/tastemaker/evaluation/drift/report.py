@@ -128,7 +128,7 @@ def drift(
         k: length of the lists.
         swaps: behind each chance.
 
-    Raises: DataError where a window has too few people.
+    Raises: DataError where a window has too few people, or the older bundle is of another catalogue.
     """
     for log, which in ((before[0], "before"), (after[0], "after")):
         if log.user_count < FEWEST:
@@ -156,11 +156,16 @@ def drift(
     ]
     people = (int(here[0].sum()), int(here[1].sum()), int((here[0] & here[1]).sum()))
     return DriftReport(
-        alarms, people, (before[0].size, after[0].size), tuple(_notes(people, before[0], after[0]))
+        alarms,
+        people,
+        (before[0].size, after[0].size),
+        tuple(_notes(people, before[0], after[0], {alarm.name for alarm in alarms})),
     )
 
 
-def _notes(people: tuple[int, int, int], before: Interactions, after: Interactions) -> list[str]:
+def _notes(
+    people: tuple[int, int, int], before: Interactions, after: Interactions, measured: set[str]
+) -> list[str]:
     said = [
         f"{before.size:,} events of {people[0]:,} people before, {after.size:,} of {people[1]:,} after, "
         f"{people[2]:,} people in both.",
@@ -171,13 +176,20 @@ def _notes(people: tuple[int, int, int], before: Interactions, after: Interactio
     if before.size != after.size:
         said.append("The larger window is thinned to the size of the smaller, but for activity and people.")
     days = [float(np.ptp(log.times)) if log.is_clock and log.size else 0.0 for log in (before, after)]
-    if max(days) > 1.25 * min(days):
+    if "activity" in measured and max(days) > 1.25 * min(days):
         said.append(
             "One window is longer by more than a quarter: people come and go, so activity, and how many are "
             "new, compare only over windows of one length."
         )
-    if people[2] < FEWEST:
-        said.append("Too few people are in both windows to compare their vectors and lists.")
+    if "activity" not in measured:
+        said.append("One window has no clock, so how much people do a day can't be compared.")
+    if "scores" not in measured:
+        said.append("The bundle knows no item of one window: scores, vectors and lists can't be compared.")
+    elif "churn" not in measured:
+        said.append(
+            "Too few people are in both windows, with items that the bundle knows, to compare their vectors "
+            "and lists."
+        )
     return said
 
 
