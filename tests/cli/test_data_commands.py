@@ -142,3 +142,16 @@ def test_folds_are_folders_and_what_is_in_the_way_stays(films, tmp_path):
 
 def test_what_is_no_split_is_refused(tmp_path):
     assert isinstance(run(app, ["leaks", str(tmp_path)]).exception, DataError)
+
+
+def test_a_split_that_asks_for_nothing_is_not_made(tmp_path):
+    log = tmp_path / "log.csv"
+    # Everybody touches the same item again and again, and what is known isn't asked for.
+    log.write_text("user_id,item_id,timestamp\n" + "".join(f"u{n % 9},i{n % 9},{n}\n" for n in range(90)))
+    out = tmp_path / "s"
+    refused = run(
+        app, ["split", "--interactions", str(log), "--strategy", "leave_one_out", "--out", str(out)]
+    )
+    assert isinstance(refused.exception, DataError)
+    assert "Nothing would be left to be found" in str(refused.exception)
+    assert not out.exists()

@@ -117,6 +117,33 @@ def test_another_manifest_is_refused(tmp_path, manifest, complaint):
         opened(tmp_path / "s", items_of(ids))
 
 
+@pytest.mark.parametrize(
+    "change", [{"cut": "yesterday"}, {"settings": None}, {"settings": {"gap_days": "x"}}]
+)
+def test_a_manifest_that_was_written_over_is_refused(tmp_path, change):
+    log, ids = world()
+    save(choose(log, RECIPE, 1), log, ids, tmp_path / "s", RECIPE, 1)
+    file = tmp_path / "s" / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(DataError, match="is damaged"):
+        opened(tmp_path / "s", items_of(ids))
+
+
+def test_a_part_that_lost_a_time_is_refused_and_one_without_targets_says_so(tmp_path):
+    log, ids = world()
+    save(choose(log, RECIPE, 1), log, ids, tmp_path / "s", RECIPE, 1)
+    file = tmp_path / "s" / "train.parquet"
+    frame = pl.read_parquet(file)
+    frame.with_columns(timestamp=pl.lit(None, pl.Float64)).write_parquet(file)
+    with pytest.raises(DataError, match="train has been changed"):
+        opened(tmp_path / "s", items_of(ids))
+    made = choose(log, RECIPE, 1)
+    nothing = made.fold.targets.where(np.zeros(made.fold.targets.size, bool))
+    save(made._replace(fold=made.fold._replace(targets=nothing)), log, ids, tmp_path / "s", RECIPE, 1)
+    with pytest.raises(DataError, match="it has no targets"):
+        opened(tmp_path / "s", items_of(ids))
+
+
 def test_items_that_a_catalogue_lacks_are_counted_and_left_out(tmp_path):
     log, ids = world()
     save(choose(log, RECIPE, 1), log, ids, tmp_path / "s", RECIPE, 1)

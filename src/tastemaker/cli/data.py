@@ -109,8 +109,10 @@ def split(
     else:
         found = protocols.folds(log, chosen.split, folds, chosen.seed)
         made = [(out / f"fold-{number}", each) for number, each in enumerate(found, 1)]
-    for folder, _ in made:
+    for folder, each in made:
         split_files.check_folder(folder)
+        if not each.fold.targets.size:
+            raise DataError(f"Nothing would be left to be found: {each.why} What is known isn't asked for.")
     told = []
     for folder, each in made:
         print_ = split_files.save(each, log, data.items.ids, folder, chosen.split, chosen.seed)

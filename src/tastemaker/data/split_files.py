@@ -138,7 +138,9 @@ def opened(folder: Path, items: Catalogue) -> Saved:
         told = {name: part["fingerprint"] for name, part in manifest["parts"].items()}
         whole, strategy, why, cut = (manifest[key] for key in ("fingerprint", "strategy", "why", "cut"))
         kinds = {"is_ordered": bool(manifest["is_ordered"]), "is_clock": bool(manifest["is_clock"])}
-    except (KeyError, TypeError, AttributeError):
+        cut = None if cut is None else float(cut)
+        float(manifest["settings"].get("gap_days", 0.0))
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise DataError(f"{folder}/manifest.json is damaged: split the log again.") from None
     changed = [name for name, found in prints.items() if told.get(name) != found]
     if changed or whole != _together(prints):
@@ -159,6 +161,8 @@ def opened(folder: Path, items: Catalogue) -> Saved:
             frame["weight"].to_numpy()[known],
             **kinds,
         )
+    if not frames["targets"].height:
+        raise DataError(f"{folder} asks for nothing: it has no targets. Split the log otherwise.")
     if not parts["targets"].size:
         raise DataError(f"{folder} asks for no item that this catalogue knows.")
     return Saved(Split(Fold(**parts), why, strategy, cut), manifest, unknown)
@@ -180,7 +184,8 @@ def fingerprint(events: pl.DataFrame) -> str:
     columns = events.select(pl.col("user_id", "item_id"), pl.col("timestamp", "weight").cast(pl.Float64))
     lines = sorted(
         json.dumps(
-            [user, item, int(time) if time.is_integer() else time, weight], ensure_ascii=False
+            [user, item, int(time) if time is not None and time.is_integer() else time, weight],
+            ensure_ascii=False,
         ).encode()
         for user, item, time, weight in columns.iter_rows()
     )
