@@ -43,7 +43,7 @@ def make_page(
     repeats: Annotated[int, typer.Option(help="Questions asked again, sides swapped.", min=0)] = 3,
     checks: Annotated[int, typer.Option(help="Questions with a list drawn by chance.", min=0)] = 2,
     seed: Annotated[
-        int | None, typer.Option(help="For the same study again; who knows it can work out the sides.")
+        int | None, typer.Option(help="For the same study again; who knows it can work out the sides.", min=0)
     ] = None,
     as_json: options.Json = False,
 ) -> None:

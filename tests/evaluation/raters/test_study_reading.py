@@ -125,7 +125,8 @@ def test_a_study_says_how_many_more_questions_it_would_take(study, sent):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"study": "another"}, "answers another study"),
+        ({"study": "another"}, r"answers another study \(another\)"),
+        ({"rater": "\x1b\u200b"}, "doesn't say who answered"),
         ({"format": "x"}, "holds no answers to a study"),
         ({"rater": " "}, "doesn't say who answered"),
         ({"answers": [{"number": 99, "choice": "left"}]}, "a question 99, which the study doesn't have"),
@@ -139,6 +140,7 @@ def test_a_study_says_how_many_more_questions_it_would_take(study, sent):
         ),
         ({"answers": [{"number": 1, "choice": "left", "left": [0, 0]}]}, "its left list doesn't have"),
         ({"answers": [{"number": 1, "choice": "left", "seconds": -1}]}, "took -1 seconds"),
+        ({"answers": [{"number": 1, "choice": "left", "seconds": 10**400}]}, "took 1000"),
         ({"answers": ["left"]}, "an answer that is none"),
     ],
 )
@@ -148,6 +150,12 @@ def test_what_is_no_answer_is_refused_in_a_line(study, sent, change, line):
     with pytest.raises(DataError, match=line) as refused:
         read_answers([path], key)
     assert "\n" not in str(refused.value)
+
+
+def test_a_name_is_what_can_be_shown_of_it(study, sent):
+    key = study()
+    (sheet,) = read_answers([sent(key, "Ann", lambda asked: "left", {"rater": "\x1b[31mEve \x07O\n"})], key)
+    assert sheet.rater == "[31mEve O"
 
 
 def test_a_rater_who_comes_twice_and_files_that_are_none(study, sent, tmp_path):
@@ -163,6 +171,8 @@ def test_a_rater_who_comes_twice_and_files_that_are_none(study, sent, tmp_path):
         read_answers([tmp_path / "none.json"], key)
     with pytest.raises(DataError, match="Give the folder of a study"):
         Key.read(tmp_path)
-    (tmp_path / "key.json").write_text('{"format": "tastemaker raters 1", "questions": [{}]}')
-    with pytest.raises(DataError, match="is no key of a study"):
-        Key.read(tmp_path)
+    nameless = json.dumps(key.as_json() | {"a": None})
+    for text in ('{"format": "tastemaker raters 1", "questions": [{}]}', nameless, "[" * 100_000):
+        (tmp_path / "key.json").write_text(text)
+        with pytest.raises(DataError, match="is no key of a study"):
+            Key.read(tmp_path)

@@ -12,6 +12,8 @@ from tastemaker.evaluation.raters.study import FORMAT, Asked, Key
 
 CHOICES = ("left", "right", "both", "neither", "unknown")
 """Left is better, right is better, equally good, equally bad, don't know."""
+MOST_S = 1e9
+"""Thirty years at one question: no page counts so far."""
 SHARES = {"both": 0.5, "neither": 0.5, "unknown": math.nan}
 
 
@@ -86,9 +88,12 @@ def _sheet(path: Path, key: Key) -> Sheet:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(f"{path} holds no answers to a study.")
     if values.get("study") != key.study:
-        raise DataError(f"{path} answers another study ({values.get('study')}); this one is {key.study}.")
+        other = json.dumps(values.get("study"))[:60].strip('"')
+        raise DataError(f"{path} answers another study ({other}); this one is {key.study}.")
     rater, given = values.get("rater"), values.get("answers")
-    if not isinstance(rater, str) or not rater.strip() or not isinstance(given, list):
+    # What a terminal or a picture can't show is no part of a name.
+    rater = "".join(letter for letter in rater if letter.isprintable()) if isinstance(rater, str) else ""
+    if not rater.strip() or not isinstance(given, list):
         raise DataError(f"{path} doesn't say who answered, or what.")
     asked = {each.number: each for each in key.questions}
     answers: dict[int, Answer] = {}
@@ -110,7 +115,7 @@ def _answer(path: Path, one: Any, asked: dict[int, Asked]) -> Answer:
         raise DataError(
             f"{path} answers question {number} with {json.dumps(choice)[:60]}. {hint(str(choice), CHOICES)}"
         )
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_S:
         raise DataError(f"{path}: question {number} took {json.dumps(seconds)[:60]} seconds.")
     question, marks = asked[number], {}
     for side, ids in (("left", question.left_ids), ("right", question.right_ids)):

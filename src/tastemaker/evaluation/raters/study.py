@@ -85,10 +85,13 @@ class Key:
                 each | {side: tuple(each[side]) for side in ("left_ids", "right_ids")}
                 for each in values.pop("questions")
             ]
-            return cls(**values, questions=tuple(Asked(**each) for each in fields))
+            key = cls(**values, questions=tuple(Asked(**each) for each in fields))
+            if not all(isinstance(each, str) for each in (key.study, key.a, key.b)):
+                raise ValueError
+            return key
         except OSError as error:
             raise DataError(f"Can't read {path}: {error.strerror}. Give the folder of a study.") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DataError(f"{path} is no key of a study.") from None
 
 
