@@ -1,6 +1,7 @@
 """Estimators against worlds that are counted out, slow loops and numbers by hand."""
 
 from fractions import Fraction
+from functools import cache
 from itertools import permutations
 
 import numpy as np
@@ -30,24 +31,27 @@ def clicks(items: tuple[int, ...], place: int) -> Fraction:
     return rate / 2 if 2 in items[:place] else rate
 
 
+@cache
 def counted_out() -> tuple[Logs, np.ndarray, Fraction]:
     """Every list of two of three items as often as it comes; chances of the target, and what it comes to.
 
     7,000 lists: 1/2 · 3/5, 1/2 · 2/5, 3/10 · 5/7 … are all whole numbers of them.
     """
-    rows, new, truth = [], [], Fraction(0)
+    rows, truth = [], Fraction(0)
     number = 0
     for items in permutations(range(3), 2):
         old, other = drawn_in_turn(LOGGER, items), drawn_in_turn(TARGET, items)
         times = old[0] * old[1] * 7000
         assert times.denominator == 1
         truth += other[0] * other[1] * sum(clicks(items, place) for place in (0, 1)) / 2
+        shown = [
+            (items[place], float(old[place]), float(clicks(items, place)), place, float(other[place]))
+            for place in (0, 1)
+        ]
         for _ in range(int(times)):
-            for place in (0, 1):
-                rows.append((items[place], float(old[place]), float(clicks(items, place)), place, number))
-                new.append(float(other[place]))
+            rows += [(*row, number) for row in shown]
             number += 1
-    items_, chances, rewards, places, lists = zip(*rows, strict=True)
+    items_, chances, rewards, places, new, lists = zip(*rows, strict=True)
     return Logs.of(items_, chances, rewards, places=places, lists=lists), np.array(new), truth
 
 
