@@ -149,6 +149,7 @@ def drift(
         for alarm in part:
             found.append(alarm)
             report(Progress("what has drifted", len(found), len(found) + 1))
+    report(Progress("what has drifted", len(found), len(found)))
     adjusted = holm([alarm.chance for alarm in found])
     alarms = tuple(alarm._replace(adjusted=own) for alarm, own in zip(found, adjusted, strict=True))
     here = [
