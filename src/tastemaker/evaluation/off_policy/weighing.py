@@ -109,7 +109,7 @@ def ratios(logs: Logs, weights: Weights, told: Floats, expected: Floats) -> dict
 def values(
     logs: Logs, found: Mapping[str, list[Ratio]], rng: np.random.Generator, resamples: int
 ) -> tuple[dict[str, Interval], dict[str, Floats]]:
-    """Each estimate with its 95 % interval, and (R,) resamples: the Bayesian bootstrap over units, BCa ends."""
+    """Each estimate with its 95 % interval, and (R,) resamples: Bayesian bootstrap over units, BCa ends."""
     arrays: dict[int, Floats] = {
         id(each): each for pairs in found.values() for pair in pairs for each in pair
     }
