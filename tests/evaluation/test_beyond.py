@@ -12,7 +12,7 @@ from tastemaker.evaluation import metrics
 from tastemaker.evaluation.baselines import Popularity
 from tastemaker.evaluation.beyond import Known
 from tastemaker.evaluation.exam import FullRanking, examine
-from tastemaker.rerank.calibration import divergence, mix
+from tastemaker.rerank.calibration import mix
 from tastemaker.rerank.facts import Groups
 
 COUNTS = np.array([9, 7, 7, 3, 0])
@@ -72,6 +72,22 @@ def test_half_of_all_places_show_what_is_of_the_median_age_or_younger():
     assert metrics.median_age(np.array([3, 1, 1, 0]), ages) == 100  # 1, 10, 100, 100, 100
     assert metrics.median_age(np.array([1, 2, 1, 0]), ages) == 1  # 1, 1, 10, 100: the lower of the middle two
     assert math.isnan(metrics.median_age(np.array([0, 0, 0, 4]), ages))
+
+
+def divergence(own, shown):
+    """KL(p ‖ q̃) in nats, with q̃ = 0.99 q + 0.01 p, of two mixes of groups (Steck, RecSys 2018)."""
+    there = own > 0
+    p, q = own[there], shown[there]
+    return float(p @ np.log(p / (0.99 * q + 0.01 * p)))
+
+
+def test_a_mix_that_is_the_own_one_is_no_divergence_and_one_that_shares_nothing_the_log_of_a_hundred():
+    assert divergence(np.array([0.7, 0.3]), np.array([0.7, 0.3])) == pytest.approx(0, abs=1e-12)
+    assert divergence(np.array([1.0, 0]), np.array([0, 1.0])) == pytest.approx(math.log(100))
+    assert divergence(np.array([1.0, 0]), np.array([0.0, 0])) == pytest.approx(math.log(100))
+    # Steck's example in small: 0.5 log(0.5 / (0.99 + 0.005)) + 0.5 log(0.5 / 0.005)
+    told = 0.5 * math.log(0.5 / 0.995) + 0.5 * math.log(100)
+    assert divergence(np.array([0.5, 0.5]), np.array([1.0, 0])) == pytest.approx(told)
 
 
 @settings(max_examples=60, deadline=None)

@@ -18,7 +18,7 @@ from tastemaker.data.worlds import islands
 from tastemaker.errors import DataError, RecipeError
 from tastemaker.evaluation.doctor.folding import examine_folding
 from tastemaker.evaluation.doctor.groups import crossing
-from tastemaker.evaluation.doctor.islands import communities, louvain, modularity, near
+from tastemaker.evaluation.doctor.islands import communities, louvain, near
 from tastemaker.evaluation.doctor.shares import Places, folded, foreign, membership, shares
 from tastemaker.evaluation.exam import Result
 from tastemaker.evaluation.judge import Marked, marked
@@ -27,6 +27,14 @@ from tastemaker.manifest import Manifest
 from tastemaker.recipe import Column, Recipe, Role
 from tastemaker.recommend import Recommender
 from tastemaker.rerank.facts import Groups
+
+
+def modularity(graph, labels):
+    """How much more weight lies within communities than if edges fell by lot (Newman and Girvan, 2004)."""
+    dense, total = graph.toarray(), graph.sum()
+    degrees = dense.sum(1)
+    same = labels[:, None] == labels[None, :]
+    return float(((dense / total - np.outer(degrees, degrees) / total**2) * same).sum())
 
 
 def recommender_of(log: Interactions, groups: list[str | None], vectors: np.ndarray, **more) -> Recommender:

@@ -8,7 +8,7 @@ from made import draft_of, facts_of
 
 from tastemaker.errors import RecipeError
 from tastemaker.recipe.reranking import CalibrationRule
-from tastemaker.rerank.calibration import Calibration, divergence, mix
+from tastemaker.rerank.calibration import Calibration, mix
 from tastemaker.rerank.draft import Request
 
 
@@ -59,15 +59,6 @@ def test_a_mix_counts_an_item_of_two_genres_half_for_each():
         {"drama": 5 / 8, "comedy": 3 / 8, "crime": 0}
     )
     assert not mix(groups, np.array([6], np.int32)).any()
-
-
-def test_a_mix_that_is_the_own_one_is_no_divergence_and_one_that_shares_nothing_the_log_of_a_hundred():
-    assert divergence(np.array([0.7, 0.3]), np.array([0.7, 0.3])) == pytest.approx(0, abs=1e-12)
-    assert divergence(np.array([1.0, 0]), np.array([0, 1.0])) == pytest.approx(math.log(100))
-    assert divergence(np.array([1.0, 0]), np.array([0.0, 0])) == pytest.approx(math.log(100))
-    # Steck's example in small: 0.5 log(0.5 / (0.99 + 0.005)) + 0.5 log(0.5 / 0.005)
-    told = 0.5 * math.log(0.5 / 0.995) + 0.5 * math.log(100)
-    assert divergence(np.array([0.5, 0.5]), np.array([1.0, 0])) == pytest.approx(told)
 
 
 def test_a_list_of_one_genre_makes_room_for_the_other():

@@ -63,7 +63,7 @@ def agreement(ratings: Numbers, level: Level, rng: np.random.Generator, resample
     counts, _ = _counted(ratings)
     each = _coincidences(counts)  # (U, V, V)
     asked = int((counts.sum(1) > 1).sum())
-    measured = float(_alpha(each.sum(0)[None], level)[0])
+    measured = krippendorff_alpha(ratings, level)
     total = each.sum()
     same = float(np.trace(each.sum(0)) / total) if total else float("nan")
     drawn = np.zeros(0)

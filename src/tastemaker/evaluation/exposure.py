@@ -17,7 +17,7 @@ from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.evaluation.report import percent
 from tastemaker.pages import section as pages
 from tastemaker.pages.section import Section
-from tastemaker.rerank.facts import Facts, Groups
+from tastemaker.rerank.facts import Groups
 
 if TYPE_CHECKING:
     from tastemaker.recommend import Recommender
@@ -142,8 +142,7 @@ def exposure(
 
     Raises: RecipeError where there is no such column.
     """
-    facts = Facts(recommender.bundle, np.asarray(recommender.nearest.neighbours.vectors))
-    groups = facts.groups(column)
+    groups = recommender.facts.groups(column)
     knobs, log = recommender.recipe, recommender.bundle.histories
     k = knobs.evaluation.k if k is None else k
     rng, most = np.random.default_rng(knobs.seed), knobs.evaluation.max_users

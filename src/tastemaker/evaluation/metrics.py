@@ -214,7 +214,7 @@ def gini(rows: Rows, items: int) -> float:
     return inequality(np.bincount(rows[rows != PAD], minlength=items))
 
 
-def inequality(times: npt.NDArray[np.int64]) -> float:
+def inequality(times: npt.NDArray[np.integer] | npt.NDArray[np.floating]) -> float:
     """0 all items alike, (N − 1) / N one item only; NaN where nothing was shown.
 
     Σ (2i − N − 1) x_i / (N Σ x), over the times x (N,) that each item is shown, ascending, items never

@@ -39,19 +39,6 @@ def mix(groups: Groups, rows: Rows, weights: Shares | None = None) -> Shares:
     return sums / total if total > 0 else sums
 
 
-def divergence(own: Shares, shown: Shares) -> float:
-    """KL(p ‖ q̃) in nats, with q̃ = 0.99 q + 0.01 p: 0 for one and the same mix, log 100 for two that share
-    nothing.
-
-    Args:
-        own: (G,) p, a person's mix; sums to 1.
-        shown: (G,) q, a list's; sums to 1, or is all 0.
-    """
-    there = own > 0
-    p, q = own[there], shown[there]
-    return float(p @ np.log(p / ((1 - ALPHA) * q + ALPHA * p)))
-
-
 class Calibration:
     """Fills the list one by one with what makes (1 − s) · Σ relevance − s · KL(p ‖ q̃) the greatest: p is the
     mix of what the person touched, q̃ that of the list so far with the candidate (Steck, RecSys 2018).

@@ -90,18 +90,6 @@ def near(log: Interactions, items: int) -> sparse.csr_array:
     return sparse.csr_array(one_way.maximum(one_way.T))
 
 
-def modularity(graph: sparse.csr_array, labels: Ints) -> float:
-    """How much more weight lies within communities than if edges fell by lot (Newman and Girvan, 2004)."""
-    total = graph.sum()
-    if not total:
-        return 0.0
-    edges = graph.tocoo()
-    own, other = edges.coords
-    within = float(edges.data[labels[own] == labels[other]].sum() / total)
-    degrees = np.bincount(labels, np.asarray(graph.sum(1)).ravel())
-    return within - float(((degrees / total) ** 2).sum())
-
-
 def louvain(graph: sparse.csr_array) -> Ints:
     """(N,) communities of a symmetric graph, by moves of single items and then of whole communities."""
     labels = np.arange(graph.shape[0], dtype=np.int32)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
@@ -70,11 +71,11 @@ def popularity_bias(rows: Rows, history: Interactions, popularity: Floats) -> Po
     times = np.bincount(rows[rows != PAD], minlength=items).astype(np.float64)
     head = np.argsort(-popularity, kind="stable")[: max(1, round(0.01 * items))]
     return PopularityBias(
-        correlation=_correlation(_ranks(times), _ranks(popularity)),
+        correlation=_correlation(rankdata(times), rankdata(popularity)),
         explained=_square(_correlation(np.log1p(times), np.log1p(popularity))),
         lift=plain(metrics.popularity_lift(rows, history, popularity)),  # type: ignore[arg-type]
-        gini=gini_of(times),
-        gini_popularity=gini_of(popularity),
+        gini=plain(metrics.inequality(times)),
+        gini_popularity=plain(metrics.inequality(popularity)),
         shown=float((times > 0).mean()),
         head=_part(times, head),
         head_popularity=_part(popularity, head),
@@ -247,26 +248,10 @@ def columns_of(case: Case) -> list[str]:
     ]
 
 
-def gini_of(values: Floats) -> float | None:
-    """0 all alike, near 1 one has all (Damgaard and Weiner, Ecology 2000); None of nothing."""
-    ordered, total = np.sort(values), float(values.sum())
-    if not total:
-        return None
-    places = np.arange(1, len(values) + 1)
-    return float((2 * places - len(values) - 1) @ ordered / (len(values) * total))
-
-
 def _correlation(one: Floats, other: Floats) -> float | None:
     one, other = one - one.mean(), other - other.mean()
     length = float(np.sqrt((one @ one) * (other @ other)))
     return float(one @ other) / length if length > 0 else None
-
-
-def _ranks(values: Floats) -> Floats:
-    """(N,) from 1; equal values share the mean of their ranks."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(count)
-    return (ends - (count - 1) / 2)[place]
 
 
 def _square(value: float | None) -> float | None:

@@ -97,11 +97,10 @@ def neighbours(case: Case) -> Section:
 
 def _ranks(exam: "Marked") -> npt.NDArray[np.float64]:
     """(A,) of the first answer in each list; infinite where none is in it."""
+    assert exam.ours.ranks is not None
     ranks = np.full(len(exam.ours.users), np.inf)
-    for place, (user, rows) in enumerate(zip(exam.ours.users.tolist(), exam.ours.rows, strict=True)):
-        found = np.flatnonzero(np.isin(rows, exam.fold.targets.of(user)) & (rows != PAD))
-        if len(found):
-            ranks[place] = found[0] + 1
+    owners = exam.fold.targets.of_users(exam.ours.users).users
+    np.minimum.at(ranks, owners, np.where(exam.ours.ranks > 0, exam.ours.ranks, np.inf))
     return ranks
 
 
