@@ -32,6 +32,8 @@ ORDER = [
     ["card"],
     ["training"],
     ["tastemaker"],  # the public names
+    ["registry"],
+    ["serve"],
     ["cli"],
     ["__main__"],
 ]

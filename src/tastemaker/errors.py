@@ -57,3 +57,11 @@ class ObjectiveError(TastemakerError):
 
 class TrainingError(TastemakerError):
     """Training can't start, or stopped without a usable model."""
+
+
+class StoreError(TastemakerError):
+    """A store of events that can't be reached, is full or is damaged; or one that this version can't read."""
+
+
+class RegistryError(TastemakerError):
+    """A registry of models that is missing or damaged, or a version that it doesn't hold."""

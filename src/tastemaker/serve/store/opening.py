@@ -1,0 +1,26 @@
+"""Which store an address means."""
+
+from pathlib import Path
+
+from tastemaker.errors import StoreError
+from tastemaker.serve.store.contract import Store
+
+
+async def opened(address: str) -> Store:
+    """A store that is ready, its tables made or brought up to date.
+
+    Args:
+        address: `postgresql://user@host/database`, or the path of an SQLite file, also as `sqlite:///path`.
+            A password is better left to the environment (PGPASSWORD, PGPASSFILE) than written here.
+    Raises: StoreError when it can't be reached, or was made by a newer version.
+    """
+    scheme, colon, rest = address.partition("://")
+    if colon and scheme in ("postgresql", "postgres"):
+        from tastemaker.serve.store.postgres import PostgresStore
+
+        return await PostgresStore.opened(address)
+    if colon and scheme != "sqlite":
+        raise StoreError(f"A store is a file or postgresql://…; {scheme}:// is neither.")
+    from tastemaker.serve.store.sqlite import SqliteStore
+
+    return await SqliteStore.opened(Path(rest.removeprefix("/") if colon else address))
