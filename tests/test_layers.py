@@ -17,7 +17,7 @@ ORDER = [
     ["features"],
     ["hits"],
     ["model"],
-    ["manifest"],
+    ["manifest", "door"],
     ["bundle"],
     ["retrieve"],
     ["rank"],

@@ -17,6 +17,7 @@ from tastemaker.asked import Asked
 from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
+from tastemaker.door.files import one_line
 from tastemaker.errors import TastemakerError, UnknownItemError
 from tastemaker.explain import Reasons, because, kinship
 from tastemaker.golden import check, golden
@@ -55,8 +56,10 @@ class Recommender(Stages):
     @classmethod
     def load(cls, path: Path | str) -> "Recommender":
         """Open a bundle. Raises BundleError when it is missing, damaged or doesn't answer as it did."""
-        recommender = cls(Bundle.open(path))
-        check(recommender)
+        bundle = Bundle.open(path)
+        with one_line(Path(path)):
+            recommender = cls(bundle)
+            check(recommender)
         return recommender
 
     def save(self, path: Path | str) -> None:
