@@ -31,7 +31,7 @@ from tastemaker.recommend import Recommender
 from tastemaker.registry import Registry
 
 SECONDS, MEGABYTES = 5, 500
-Damage = Callable[[Path], None]
+Damage = Callable[[Path], object]
 
 
 def resigned(folder: Path, *, change: Callable[[dict], None] = lambda values: None) -> None:
@@ -225,7 +225,7 @@ DAMAGES: dict[str, Damage] = {
     "manifest emptied": having("manifest.json", b"", signed=False),
     "missing": lambda folder: (folder / "encoders.json").unlink(),
     "manifest missing": lambda folder: (folder / "manifest.json").unlink(),
-    "all missing": lambda folder: [shutil.rmtree(folder), folder.mkdir()] and None,
+    "all missing": lambda folder: (shutil.rmtree(folder), folder.mkdir()),
     "surplus": having("surplus.npy", b"x", signed=False),
     "two files swapped": swapped,
     # another format
@@ -243,7 +243,7 @@ DAMAGES: dict[str, Damage] = {
     "path empty": called(""),
     "path long": called("a" * 5000 + ".npy"),
     "path of a program": called("setup.py"),
-    "a file named with a newline": lambda folder: (folder / "two\nlines.npy").write_bytes(b"") and None,
+    "a file named with a newline": lambda folder: (folder / "two\nlines.npy").write_bytes(b""),
     "a link out": link("card.md", "/etc/hostname"),
     "a link to a folder out": link("histories", "/etc"),
     "a surplus link to everything": link_beside("/"),
@@ -255,9 +255,7 @@ DAMAGES: dict[str, Damage] = {
     "a surplus pipe": node("surplus.npy", "fifo"),
     "a device": node("card.md", "device"),
     "manifest a device": node("manifest.json", "device"),
-    "a folder for a file": lambda folder: (
-        [(folder / "card.md").unlink(), (folder / "card.md").mkdir()] and None
-    ),
+    "a folder for a file": lambda folder: ((folder / "card.md").unlink(), (folder / "card.md").mkdir()),
     "folders without end": lambda folder: (folder / "/".join(["d"] * 400)).mkdir(parents=True),
     "a zip that slips": zipped,
     # arrays, sums right
@@ -483,10 +481,8 @@ def test_damage_is_kept_out(kind, whole, live, tmp_path):
     check_kept_out(damaged, whole, live, tmp_path)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.values[0] not in ONLY_PROVEN])
 def test_damage_is_not_opened(kind, whole, tmp_path):
-    if kind in ONLY_PROVEN:
-        pytest.skip("opening doesn't look through it for its cost; proving does")
     damaged = tmp_path / "bundle"
     shutil.copytree(whole, damaged)
     DAMAGES[kind](damaged)

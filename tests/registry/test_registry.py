@@ -315,9 +315,26 @@ def test_asking_again_costs_one_stat(registry, three, monkeypatch):
 # --- what is no registry --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"number": -1}', '{"live": "../../x"}', '{"live": 7}', "[" * 99999,
-                                  '{"trials": [{"placement": "", "kind": "canary", "version": "x", "share": 1}]}',
-                                  '{"number": NaN}'])  # fmt: skip
+TRIAL = {"placement": "", "kind": "canary", "version": "x", "share": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "{",
+            "[]",
+            "[" * 99999,
+            '{"number": -1}',
+            '{"number": NaN}',
+            '{"live": "../../x"}',
+            '{"live": 7}',
+        ),
+        json.dumps({"trials": [TRIAL]}),
+        json.dumps({"trials": 2 * [TRIAL | {"version": 12 * "a"}]}),
+    ],
+)
 def test_a_damaged_reference_is_one_clear_line(registry, text):
     (registry.root / "live.json").write_text(text)
     with pytest.raises(RegistryError, match=r"live\.json is damaged") as refused:
@@ -328,7 +345,7 @@ def test_a_damaged_reference_is_one_clear_line(registry, text):
 def test_what_is_no_registry_is_refused(tmp_path, by_hand):
     (tmp_path / "file").write_text("x")
     for path in (tmp_path / "nothing", tmp_path, tmp_path / "file", "a\0b"):
-        with pytest.raises(RegistryError, match="no registry of models|can't be a registry"):
+        with pytest.raises(RegistryError, match=r"no registry of models|can't be a registry"):
             Registry.opened(path)
     with pytest.raises(RegistryError, match="can't be a registry of models"):
         Registry.opened(tmp_path / "file", create=True)

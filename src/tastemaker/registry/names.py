@@ -25,7 +25,7 @@ def placement_of(name: object) -> str:
     """Raises: RegistryError where it is no name of a placement; "" is all of them."""
     if not isinstance(name, str) or len(name) > LONGEST_PLACEMENT or not name.isprintable():
         raise RegistryError(
-            f"{told(name)!r} is no placement: give a name of {LONGEST_PLACEMENT} printable characters at most."
+            f"{told(name)!r} is no placement: give {LONGEST_PLACEMENT} printable characters at most."
         )
     return name
 

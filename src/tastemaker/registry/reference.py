@@ -106,7 +106,7 @@ class ReferenceFile:
         except (BundleError, OSError) as error:
             why = told(error)
         raise RegistryError(
-            f"{told(self._path)} is damaged ({why}): put it back from a copy, or take it away and promote again."
+            f"{told(self._path)} is damaged ({why}): put it back from a copy, or remove it and promote anew."
         ) from None
 
     def replace(self, reference: Reference) -> None:
