@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from tastemaker.errors import RecipeError
 from tastemaker.recipe.mistakes import one_line
+from tastemaker.recipe.promotion import PromotionRecipe
 from tastemaker.recipe.ranking import RankingRecipe
 from tastemaker.recipe.reranking import RerankingRecipe
 from tastemaker.recipe.rules import BusinessRule, read_rules
@@ -49,6 +50,7 @@ __all__ = [
     "IndexRecipe",
     "LossRecipe",
     "NegativesRecipe",
+    "PromotionRecipe",
     "RankingRecipe",
     "Recipe",
     "RerankingRecipe",
@@ -80,6 +82,7 @@ class Recipe(Table):
     ranking: RankingRecipe = RankingRecipe()
     reranking: RerankingRecipe = RerankingRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
+    promotion: PromotionRecipe = PromotionRecipe()
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Recipe":

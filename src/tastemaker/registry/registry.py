@@ -207,12 +207,18 @@ class Registry:
     # --- what is live -----------------------------------------------------------------------
 
     def promote(
-        self, version: str, reason: str, by: str = "", metrics: Mapping[str, Any] | None = None
+        self,
+        version: str,
+        reason: str,
+        by: str = "",
+        metrics: Mapping[str, Any] | None = None,
+        expected: Reference | None = None,
     ) -> Reference:
         """Let a version answer from now on; one that does already goes on.
 
         Args:
             metrics: what speaks for it; None for those of its own exam.
+            expected: what was live when it was judged; another is not replaced.
         Raises: RegistryError where it isn't there or is refused: nothing is changed then but the history.
         """
         self._prove(version, by)
@@ -222,6 +228,10 @@ class Registry:
             held = self.reference()
             if held.live == version:
                 return held
+            if expected is not None and held.live != expected.live:
+                raise RegistryError(
+                    f"{told(held.live)} went live meanwhile, whom {version} wasn't held against."
+                )
             before = (*held.before, held.live)[-MOST_BEFORE:] if held.live else held.before
             line = self._line("promoted", version, reason, by, metrics, held.number + 1)
             return self._change(held, line, live=version, before=before)

@@ -17,7 +17,7 @@ from tastemaker.recipe import Recipe, RerankingRecipe
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.kinds import settled as settled_index
 from tastemaker.training.catalogue import of_catalogue
-from tastemaker.training.histories import of_histories
+from tastemaker.training.histories import Witness, of_histories
 from tastemaker.training.impressions import check_impressions
 from tastemaker.training.index import indexed
 from tastemaker.training.parts import Parts, bundle
@@ -33,6 +33,7 @@ def train(
     report: Report = silent,
     trail: Trail = NO_TRAIL,
     warm_start: Recommender | Path | str | None = None,
+    witness: Witness | None = None,
 ) -> Recommender:
     """Train the model that the data and the recipe call for.
 
@@ -44,6 +45,7 @@ def train(
         trail: where checkpoints and curves go; of a catalogue alone there are none, it takes a minute.
         warm_start: an older model of histories, or its bundle, to go on from: what the recipe leaves open is
             then as it was there, and a small share of the epochs is enough.
+        witness: sees the model as it sat the exam, before the refit; never called where none is held.
     Raises: BundleError when the older bundle is missing or damaged; RecipeError when the recipe asks for
         another shape than it has, for vectors whose package is missing, or for rules that can't be kept;
         TrainingError when TensorFlow is missing, when there is nothing to learn from, or nothing new to the
@@ -66,7 +68,7 @@ def train(
     else:
         recipe = settled(recipe, data.interactions)
         report(Progress("settings", 1, 1, note=note(recipe)))
-        parts = of_histories(data, data.interactions, recipe, report, trail, older)
+        parts = of_histories(data, data.interactions, recipe, report, trail, older, witness)
     return Recommender(indexed(bundle(data, recipe, parts), report))
 
 

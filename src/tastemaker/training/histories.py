@@ -35,6 +35,9 @@ from tastemaker.training.warm import News, Older
 
 Users = npt.NDArray[np.int32]
 
+Witness = Callable[[Recommender, Fold], None]
+"""Sees a model as it was before the refit, and the exam whose targets it hasn't learnt from."""
+
 VALIDATED = 5000
 """Users at most that a validation asks: it chooses an epoch and the weight of the pairs, two numbers."""
 
@@ -46,14 +49,18 @@ def of_histories(
     report: Report,
     trail: Trail,
     older: Older | None = None,
+    witness: Witness | None = None,
 ) -> Parts:
     """Learn with an exam held, then once more on everything, for as long and with the same choices.
 
     Args:
         older: the bundle that both go on from; neither exam nor validation asks for what it has learnt.
+        witness: sees who sat the exam; not called where nobody could be asked.
     """
     started = time.perf_counter()
     tried = attempt(data, log, recipe, report, trail, older)
+    if witness is not None and tried.recommender is not None and tried.fold is not None:
+        witness(tried.recommender, tried.fold)
     fitted = Fitted.of(data, log, log, recipe, older)
     # Where nobody has enough events to be asked there is nothing to stop by: half of the most, and all of a
     # warm start, which is short anyway.
@@ -98,6 +105,7 @@ class Attempt:
         ranking: the second network; None where none is used.
         order: what orders the lists and why, in words.
         curve: of the network's training, as JSON; None where there was none.
+        fold: the exam.
     """
 
     evaluation: ExamReport | None
@@ -110,6 +118,7 @@ class Attempt:
     ranking: Ranking | None = None
     order: str = "retrieval alone"
     curve: dict[str, Any] | None = None
+    fold: Fold | None = None
 
 
 def attempt(
@@ -178,7 +187,7 @@ def attempt_on(
     seconds = time.perf_counter() - started
     return Attempt(
         evaluation, trial.epochs, trial.pairing, trial.newcomers, why, seconds, recommender, ranking, order,
-        trial.curve,
+        trial.curve, strict,
     )  # fmt: skip
 
 
