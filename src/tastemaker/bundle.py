@@ -447,6 +447,8 @@ def _check_shapes(path: Path, bundle: Bundle) -> None:
         wrong = "histories begin and end elsewhere than their events do"
     if not isinstance(bundle.encoders, dict) or not isinstance(bundle.golden, Sequence):
         wrong = "encoders or golden answers are of another kind"
+    if ("ranker" in bundle.towers) != isinstance(bundle.ranker, dict):
+        wrong = "of its ranker there is a network or a note, and not both"
     if any(part is not None and len(part["starts"]) != items + 1 for part in _counted(bundle)):
         wrong = "counted pairs or n-grams are of other items"
     if wrong:

@@ -2,24 +2,22 @@
 
 import fcntl
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tastemaker.bundle import Bundle, read_manifest
-from tastemaker.door.files import plain_file, told
+from tastemaker.door.files import told
 from tastemaker.errors import BundleError, RegistryError, TastemakerError
 from tastemaker.manifest import Manifest
 from tastemaker.registry.history import Event, History, Line, now
-from tastemaker.registry.names import LONGEST_REASON, VERSION, inside, placement_of, version_of, words
+from tastemaker.registry.names import LONGEST_REASON, inside, placement_of, words
 from tastemaker.registry.proving import proven
-from tastemaker.registry.reference import MOST_BEFORE, Kind, Reference, ReferenceFile, Trial, synced
+from tastemaker.registry.reference import MOST_BEFORE, Kind, Reference, ReferenceFile, Trial
+from tastemaker.registry.shelf import MODELS, Shelf
 
-MODELS, LOCK = "models", ".lock"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Registry:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._models = root / MODELS
+        self._shelf = Shelf(root)
         self._reference = ReferenceFile(root)
         self._history = History(root)
 
@@ -94,8 +92,7 @@ class Registry:
     def versions(self) -> list[Version]:
         """All of them, the newest first; of each only its manifest is read."""
         reference = self.reference()
-        names = [entry.name for entry in os.scandir(self._models) if VERSION.fullmatch(entry.name)]
-        found = [self._version(name, reference) for name in names]
+        found = [self._version(name, reference) for name in self._shelf.names()]
         return sorted(found, key=lambda version: (version.created, version.name), reverse=True)
 
     def version(self, name: str) -> Version:
@@ -105,17 +102,11 @@ class Registry:
 
     def manifest(self, name: str) -> Manifest:
         """Raises: RegistryError where there is none of that name, BundleError where it is damaged."""
-        return read_manifest(self.folder(name))
+        return self._shelf.manifest(name)
 
     def folder(self, version: str) -> Path:
         """Where a version lies. Raises: RegistryError where it isn't one, or isn't there."""
-        path = self._models / version_of(version)
-        if not os.path.lexists(path):
-            raise RegistryError(f"There is no model {version} in {told(self.root)}. See models list.")
-        inside(self.root, path)
-        if not path.is_dir():
-            raise RegistryError(f"{told(path)} is no folder of a model.")
-        return path
+        return self._shelf.folder(version)
 
     def history(self) -> list[Line]:
         """What happened, oldest first."""
@@ -131,7 +122,7 @@ class Registry:
 
     def _version(self, name: str, reference: Reference) -> Version:
         try:
-            manifest = read_manifest(self.folder(name))
+            manifest = self.manifest(name)
         except TastemakerError as error:
             return Version(name, is_live=name == reference.live, damage=str(error))
         items, users = (manifest.data.get(key) for key in ("items", "users"))
@@ -157,44 +148,16 @@ class Registry:
         """
         by = words(by, "by")
         try:
-            source = Path(os.path.realpath(bundle_path))
-            version = Bundle.open(source).version
-            place = self._models / version
-            if os.path.lexists(place):
-                return self._same(version, source)
-            self._copied(source, version)
+            version, is_new = self._shelf.put(Path(os.path.realpath(bundle_path)))
         except BundleError as error:
             raise self._refuse(error, path=told(bundle_path), by=by) from None
         except (ValueError, OSError) as error:
             raise RegistryError(f"{told(bundle_path)} can't be added: {told(error)}.") from None
-        with self._locked():
-            self._history.append(Line(at=now(), event="added", version=version, path=told(source), by=by))
+        if is_new:
+            line = Line(at=now(), event="added", version=version, path=told(bundle_path), by=by)
+            with self._locked():
+                self._history.append(line)
         return version
-
-    def _same(self, version: str, source: Path) -> str:
-        """Raises: RegistryError where another model happens to have this name; BundleError where it broke."""
-        if read_manifest(self.folder(version)).checksum != read_manifest(source).checksum:
-            raise RegistryError(f"{told(source)} and another model are both called {version}. Train it anew.")
-        return version
-
-    def _copied(self, source: Path, version: str) -> None:
-        partial = self._models / f".{version}.{secrets.token_hex(4)}.partial"
-        try:
-            partial.mkdir()
-            for name in (*read_manifest(source).files, "manifest.json"):
-                _copy(source / name, partial / name)
-            for folder in {path.parent for path in partial.rglob("*")}:
-                synced(folder)
-            if proven(partial).bundle.version != version:  # it was replaced while it was copied
-                raise BundleError(f"{told(source)} was changed while it was copied. Add it again.")
-            try:
-                partial.rename(self._models / version)
-            except OSError:
-                if not (self._models / version).is_dir():  # somebody else has just added the same
-                    raise
-            synced(self._models)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
     def keep_out(
         self, version: str, reason: str, by: str = "", metrics: Mapping[str, Any] | None = None
@@ -357,11 +320,3 @@ class Registry:
             yield
         finally:
             os.close(opened)
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
-    with os.fdopen(plain_file(source), "rb") as read, target.open("xb") as written:
-        shutil.copyfileobj(read, written, 1 << 20)
-        written.flush()
-        os.fsync(written.fileno())
