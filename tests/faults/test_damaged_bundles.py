@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import resource
 import shutil
 import signal
@@ -487,4 +488,37 @@ def test_damage_is_not_opened(kind, whole, tmp_path):
     shutil.copytree(whole, damaged)
     DAMAGES[kind](damaged)
     refuses(lambda: Recommender.load(damaged), (BundleError,))
+    assert not CANARY.exists()
+
+
+TRAINED: dict[str, Damage] = {
+    "a query tower that is none": having("query_tower.tflite", b"\x1c\0\0\0TFL3" + b"\x7f" * 500),
+    "a query tower cut off": having("query_tower.tflite", lambda b: b[: len(b) // 2]),
+    "an item tower cut off": having("item_tower.tflite", lambda b: b[: len(b) // 2]),
+    "lists past the last": array("index/lists.npy", lambda a: a + np.int32(1000)),
+    "lists below nothing": array("index/lists.npy", lambda a: a - np.int32(1000)),
+    "lists of other items": array("index/lists.npy", lambda a: a[:-1]),
+    "centres of another width": array("index/centroids.npy", lambda a: a[:, :-1]),
+    "vectors of another width": array("item_vectors.npy", lambda a: a[:, :-1]),
+    "other encoders": having("encoders.json", b'{"items": {"kind": "__import__(\'os\')"}}'),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TRAINED)
+def test_damage_to_a_trained_one_is_kept_out(kind, history_bundle, live, tmp_path):
+    damaged = tmp_path / "damaged" / "bundle"
+    shutil.copytree(history_bundle, damaged)
+    TRAINED[kind](damaged)
+    check_kept_out(damaged, history_bundle, live, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_keras_file_is_never_opened_by_who_answers(history_bundle, live, tmp_path):
+    shutil.copytree(history_bundle, tmp_path / "bundle")
+    (original,) = sorted((tmp_path / "bundle").glob("query_tower.keras"))
+    having(original.name, pickle.dumps(Canary()))(tmp_path / "bundle")
+    version = live.add(tmp_path / "bundle")
+    live.promote(version, "its networks are sound")
+    assert Recommender.load(live.folder(version)).recommend(history=[], k=3)
     assert not CANARY.exists()

@@ -12,6 +12,7 @@ import numpy as np
 from tastemaker.bundle import BY_ITEM, Bundle
 from tastemaker.door.files import one_line, told
 from tastemaker.errors import BundleError
+from tastemaker.features.encode import Encoder
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.tower import Tower
 
@@ -28,6 +29,8 @@ def proven(path: Path) -> Recommender:
         _check_numbers(path, bundle)
         for name in bundle.towers:
             _ = Tower(bundle.towers[name]).inputs
+        for values in filter(None, bundle.encoders.values()):
+            Encoder.from_json(values)  # who answers may meet it only when the first new item comes
         _ask(path, recommender)
     return recommender
 
