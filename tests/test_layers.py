@@ -18,6 +18,7 @@ ORDER = [
     ["hits"],
     ["model"],
     ["manifest"],
+    ["trace"],
     ["bundle"],
     ["retrieve"],
     ["rank"],
