@@ -19,6 +19,7 @@ ORDER = [
     ["model"],
     ["manifest"],
     ["trace"],
+    ["manifest", "door"],
     ["bundle"],
     ["retrieve"],
     ["rank"],

@@ -20,6 +20,7 @@ from tastemaker.cli import (
     evaluate,
     explore,
     items,
+    models,
     ope,
     raters,
     train,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(items.app, name="items")
+app.add_typer(models.app, name="models")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("tuned")(tune.tuned)
