@@ -20,6 +20,7 @@ from tastemaker.cli import (
     evaluate,
     explore,
     items,
+    keys,
     ope,
     raters,
     train,
@@ -50,6 +51,7 @@ app.add_typer(raters.app, name="raters")
 app.command("ope")(ope.ope)
 app.command("drift")(drift.drift)
 app.command("explore")(explore.explore)
+app.add_typer(keys.app, name="keys")
 app.command("demo")(demo.demo)
 
 
