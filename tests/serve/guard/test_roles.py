@@ -32,6 +32,7 @@ TABLE = Table(
         ("GET", "/v1/items/7/similar\n", "other", "admin"),
         ("DELETE", "/v1/items/7/similar", "other", "admin"),
         ("GET", "/files/a/b/c", "GET /files/{rest:path}", "read"),
+        ("GET", "/files/a\n/b", "GET /files/{rest:path}", "read"),
         ("GET", "/files/a/secret", "GET /files/{name}/secret", "admin"),
         ("GET", "", "other", "admin"),
     ],

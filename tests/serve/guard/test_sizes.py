@@ -148,3 +148,23 @@ def test_a_defect_of_the_app_is_not_hidden():
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
     with pytest.raises(RuntimeError, match="a defect"):
         asyncio.run(Sizes(broken)(scope, None, None))
+
+
+def test_what_the_app_says_after_the_refusal_is_not_heard():
+    sent = []
+
+    async def stubborn(scope, receive, send):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await send({"type": "http.response.start", "status": 400, "headers": []})
+        await send({"type": "http.response.body", "body": b"late"})
+
+    async def receive():
+        return {"type": "http.request", "body": b"a" * 600, "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
+    asyncio.run(Sizes(stubborn, SMALL)(scope, receive, send))
+    assert [message.get("status") for message in sent] == [413, None]
