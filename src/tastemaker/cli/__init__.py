@@ -20,6 +20,7 @@ from tastemaker.cli import (
     evaluate,
     explore,
     items,
+    keys,
     models,
     ope,
     raters,
@@ -52,6 +53,7 @@ app.add_typer(raters.app, name="raters")
 app.command("ope")(ope.ope)
 app.command("drift")(drift.drift)
 app.command("explore")(explore.explore)
+app.add_typer(keys.app, name="keys")
 app.command("demo")(demo.demo)
 
 
