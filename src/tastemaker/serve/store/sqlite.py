@@ -224,11 +224,7 @@ class SqliteStore:
         answers = "DELETE FROM answers WHERE number IN (SELECT number FROM answers WHERE at < ? LIMIT ?)"
         gone = 0
         for statement in (events, answers):
-            while step := await self._write(
-                lambda database, statement=statement: (
-                    database.execute(statement, (before, FORGET_ROWS)).rowcount
-                )
-            ):
+            while step := await self._write(_changing(statement, before, FORGET_ROWS)):
                 gone += step
         return gone
 

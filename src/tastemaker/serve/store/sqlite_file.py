@@ -1,6 +1,7 @@
 """A connection to an SQLite file of ours: its tables up to date, and what fails told in one line."""
 
 import sqlite3
+import time
 from pathlib import Path
 
 from tastemaker.errors import StoreError
@@ -57,7 +58,7 @@ def connected(path: Path, timeout_s: float = BUSY_S) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
     try:
         _check_whose(database, path)
-        database.execute("PRAGMA journal_mode = WAL")
+        _log_ahead(database, timeout_s)
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA secure_delete = ON")
         # Fewer, larger checkpoints: a page that several batches write goes into the file once.
@@ -106,6 +107,19 @@ _LINES = {
     "SQLITE_BUSY": f"is held by another process for more than {BUSY_S:.0f} s. Try again",
     "SQLITE_CANTOPEN": "can't be opened: look at the rights of the file and its folder",
 }
+
+
+def _log_ahead(database: sqlite3.Connection, timeout_s: float) -> None:
+    """Switch a new file to WAL. Where two processes do so at once, SQLite refuses one without waiting."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _version(database: sqlite3.Connection) -> int:
