@@ -23,7 +23,7 @@ from tastemaker.explain import Reasons, because, kinship, resembling
 from tastemaker.golden import check, golden
 from tastemaker.hits import Hits, joined
 from tastemaker.rank.wishes import Showing, Wishes
-from tastemaker.recipe import RerankingRecipe
+from tastemaker.recipe import Recipe, RerankingRecipe
 from tastemaker.rerank.chain import Shown
 from tastemaker.retrieve.asker import Asker, nobody
 from tastemaker.retrieve.candidates import Candidates, merged, stacked
@@ -424,4 +424,15 @@ class Recommender(Stages):
         self.lend(other)
         other.recipe = self.recipe.model_copy(update={"reranking": reranking})
         _ = other.usually  # what is wrong with them is said now
+        return other
+
+    def with_placements(self, recipe: Recipe) -> "Recommender":
+        """The same with the placements and the rules of another recipe. Raises RecipeError, FilterError where
+        they speak of what there isn't."""
+        other = Recommender(self.bundle)
+        self.lend(other)
+        changes = {"reranking": recipe.reranking, "placements": recipe.placements}
+        other.recipe = self.recipe.model_copy(update=changes)
+        for name in other.recipe.known_placements:
+            other.asked({"placement": name})
         return other
