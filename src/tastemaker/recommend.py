@@ -188,7 +188,9 @@ class Recommender(Stages):
                 found = self.ranker.ordered(log, 0, found, asked.occasion, trace=trace)
         shown = self.shown(found, max(1, len(rows)), asked, own, log.user_ids[0], trace=trace)
         if unknown:
-            asker = asker._replace(notes=(*asker.notes, f"not in the catalogue, left out: {', '.join(unknown)}"))
+            asker = asker._replace(
+                notes=(*asker.notes, f"not in the catalogue, left out: {', '.join(unknown)}")
+            )
         return self._personal(shown, asker, asked, resembling(self, own, shown.found.rows))
 
     def _scored(self, log: Interactions, rows: Rows) -> Candidates:

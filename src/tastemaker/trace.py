@@ -58,7 +58,9 @@ class Trace:
         if self._pace is None:
             return True
         usual = self._pace.usual
-        needed = sum(usual.get(each, 0.0) for each in GIVEN_UP[GIVEN_UP.index(stage) :] if each not in self.taken)
+        needed = sum(
+            usual.get(each, 0.0) for each in GIVEN_UP[GIVEN_UP.index(stage) :] if each not in self.taken
+        )
         if time.perf_counter() + needed <= self._until:
             return True
         self.skipped.append(stage)

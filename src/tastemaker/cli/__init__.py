@@ -24,6 +24,7 @@ from tastemaker.cli import (
     models,
     ope,
     raters,
+    serve,
     train,
     tune,
 )
@@ -54,6 +55,7 @@ app.command("ope")(ope.ope)
 app.command("drift")(drift.drift)
 app.command("explore")(explore.explore)
 app.add_typer(keys.app, name="keys")
+app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 
 

@@ -27,7 +27,9 @@ def asgi(service: Service) -> App:
     """What the server runs."""
     app = routed(service)
     metrics, settings = service.metrics, service.settings
-    rates = RateSettings(requests_per_s=settings.requests_per_s, burst=2 * settings.requests_per_s)
+    rates = RateSettings(
+        requests_per_s=settings.requests_per_s, burst=max(1, round(2 * settings.requests_per_s))
+    )
     guarded = Guard(app, service.keys, table(app), rates, OPEN, metrics.refused)
     return Watched(Sizes(guarded, refused=metrics.refused), metrics, service.tracer)
 
@@ -58,8 +60,12 @@ def routed(service: Service) -> FastAPI:
 def described(app: FastAPI) -> dict[str, Any]:
     """Its OpenAPI."""
     if app.openapi_schema is None:
-        told = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        told["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+        told = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        told["components"]["securitySchemes"] = {
+            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+        }
         told["security"] = [{"key": []}]
         for path in OPEN:
             told["paths"][path]["get"]["security"] = []

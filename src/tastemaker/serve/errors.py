@@ -63,7 +63,12 @@ class Json(Response):
 
 
 def problem(
-    request: Request, status: int, code: str, message: str, headers: Mapping[str, str] | None = None, **more: Any
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> Json:
     """An error in the form that all have."""
     request_id = request.scope.get("state", {}).get("request_id", "")
@@ -78,8 +83,10 @@ def install(app: FastAPI) -> None:
     async def of_ours(request: Request, error: Exception) -> Json:
         assert isinstance(error, TastemakerError)
         status, code = next((status, code) for kind, status, code in KINDS if isinstance(error, kind))
-        more = {"candidates": error.candidates} if isinstance(error, AmbiguousTitleError) else {}
-        return problem(request, status, code, " ".join(str(error).split()), **more)
+        told = " ".join(str(error).split())
+        if isinstance(error, AmbiguousTitleError):
+            return problem(request, status, code, told, candidates=error.candidates)
+        return problem(request, status, code, told)
 
     async def of_request(request: Request, error: Exception) -> Json:
         assert isinstance(error, RequestValidationError)

@@ -6,7 +6,6 @@ is changed. A request holds on to the model that it began with.
 
 import asyncio
 import hashlib
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tastemaker.errors import BundleError, RegistryError, StoreError, TastemakerError, UnknownItemError
+from tastemaker.errors import BundleError, RegistryError, TastemakerError, UnknownItemError
 from tastemaker.recommend import Recommender
 from tastemaker.registry import Kind, Reference, Registry, Trial
 from tastemaker.serve import paging

@@ -35,7 +35,9 @@ def shown_before(text: str) -> Hashes:
     except (binascii.Error, UnicodeEncodeError, ValueError):
         content = b""
     if content[:1] != FORM or len(content) % 4 != 1 or not 1 < len(content) <= 4 * FURTHEST + 1:
-        raise TastemakerError("The cursor is none of ours: send the one of the answer that goes on, unchanged.")
+        raise TastemakerError(
+            "The cursor is none of ours: send the one of the answer that goes on, unchanged."
+        )
     return np.frombuffer(content[1:], "<u4").astype(np.uint32)
 
 

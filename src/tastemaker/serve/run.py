@@ -2,11 +2,11 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from tastemaker.errors import TastemakerError
 from tastemaker.serve.app import asgi
@@ -14,6 +14,7 @@ from tastemaker.serve.overload import Protocol
 from tastemaker.serve.service import Service
 from tastemaker.serve.settings import Settings
 from tastemaker.serve.watch import logs, shared
+from tastemaker.serve.workers import Workers
 
 BACKLOG = 2048
 """Connections that wait to be taken up."""
@@ -38,9 +39,9 @@ def run(settings: Settings, ready: Callable[[str], None] = lambda address: None)
         settings.hand_over()
         folder = shared.prepare(settings.workers)
         try:
-            config = uvicorn.Config("", workers=settings.workers, log_config=None)
+            logs.configure(settings.log_level)
             ready(address)
-            Multiprocess(config, target=_worker, sockets=[listening]).run()
+            Workers(settings.workers, _worker, listening, settings.drain_s).run()
         finally:
             shared.clean(folder)
     finally:
@@ -62,11 +63,11 @@ def bound(settings: Settings) -> socket.socket:
     return listening
 
 
-def _worker(sockets: list[socket.socket]) -> None:
+def _worker(listening: socket.socket) -> None:
     try:
-        _loop(_serve(Settings.handed_over(), sockets[0], lambda: None))
+        _loop(_serve(Settings.handed_over(), listening, lambda: None))
     except TastemakerError as error:
-        logs.logger().error("worker_refused", reason=logs.told(error))
+        sys.exit(f"tastemaker: {error}")
 
 
 def _loop(work: Any) -> None:
@@ -112,6 +113,3 @@ async def _told_when(server: uvicorn.Server, service: Service, ready: Callable[[
     while not server.should_exit:
         await asyncio.sleep(0.1)
     service.is_stopping = True
-
-
-__all__ = ["bound", "run"]

@@ -10,7 +10,16 @@ import secrets
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from tastemaker.recipe.placements import NAME
@@ -62,7 +71,7 @@ def moment(value: Any) -> float | None:
     return float(seconds)
 
 
-TIME = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "format": "date-time"}]}
+TIME: JsonDict = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "format": "date-time"}]}
 
 
 class WishesIn(In):
@@ -112,7 +121,9 @@ class RecommendIn(WishesIn):
     @model_validator(mode="after")
     def _is_one_person(self) -> Self:
         if sum(each is not None for each in (self.user_id, self.history, self.liked)) > 1:
-            raise PydanticCustomError("person", "Input should have one of user_id, history and liked, or none")
+            raise PydanticCustomError(
+                "person", "Input should have one of user_id, history and liked, or none"
+            )
         return self
 
 
@@ -170,14 +181,21 @@ class EventIn(In):
         """As it is kept; without a time of its own it happened `now`."""
         at = now if self.timestamp is None else float(self.timestamp)
         strength = self.weight if self.rating is None else self.rating
-        rest = (self.user_id, self.item_id, at, self.event, strength, self.watch_time)
-        rest = (*rest, self.recommendation_id, self.position)
-        event_id = self.event_id
-        if event_id is None and self.timestamp is None:
-            event_id = secrets.token_hex(16)
-        elif event_id is None:
-            event_id = hashlib.blake2b(repr(rest).encode(), digest_size=16).hexdigest()
-        return Event(event_id, *rest)
+        event = Event(
+            self.event_id or secrets.token_hex(16),
+            self.user_id,
+            self.item_id,
+            at,
+            self.event,
+            strength,
+            self.watch_time,
+            self.recommendation_id,
+            self.position,
+        )
+        if self.event_id is not None or self.timestamp is None:
+            return event
+        said = repr(event[1:]).encode()
+        return event._replace(event_id=hashlib.blake2b(said, digest_size=16).hexdigest())
 
 
 class EventsIn(In):

@@ -38,7 +38,9 @@ def routes(service: Service) -> APIRouter:
                 rejected.append({"index": index, "reason": wrong})
         is_new = await service.store.add(kept) if kept else []
         accepted = sum(is_new)
-        _learn(service.live.standing.live.recommender, [e for e, new in zip(kept, is_new, strict=True) if new])
+        _learn(
+            service.live.standing.live.recommender, [e for e, new in zip(kept, is_new, strict=True) if new]
+        )
         service.metrics.events(accepted, len(kept) - accepted, len(rejected))
         return Json({"accepted": accepted, "duplicates": len(kept) - accepted, "rejected": rejected}, 202)
 

@@ -30,7 +30,9 @@ def routes(service: Service) -> APIRouter:
         column = recommender.catalogue.id_column
         told = item.root.get(column, item_id)
         if told != item_id:
-            raise DataError(f"{column} is {str(told)[:80]!r}, and the path says {item_id[:80]!r}: they are one thing.")
+            raise DataError(
+                f"{column} is {str(told)[:80]!r}, and the path says {item_id[:80]!r}: they are one thing."
+            )
         columns = {name: value for name, value in item.root.items() if name != column}
         after = await asyncio.to_thread(recommender.with_items, {**columns, column: item_id})  # or it says no
         await service.store.change_items([ItemChange(item_id, time.time(), columns)])

@@ -51,7 +51,13 @@ def routes(service: Service) -> APIRouter:
         if item_id not in catalogue:
             raise UnknownItemError(f"No item has the id {item_id!r}.")
         row = int(catalogue.rows([item_id])[0])
-        return Json({"item_id": item_id, "title": catalogue.titles[row], "columns": catalogue.frame.row(row, named=True)})
+        return Json(
+            {
+                "item_id": item_id,
+                "title": catalogue.titles[row],
+                "columns": catalogue.frame.row(row, named=True),
+            }
+        )
 
     @router.get("/v1/search", response_model=SearchOut, openapi_extra=read)
     async def search(q: Typed, k: Annotated[int, Query(ge=1, le=50)] = 10) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -43,15 +44,25 @@ def routes(service: Service) -> APIRouter:
         if live.registry is None:
             manifest = live.standing.live.recommender.bundle.manifest
             told = {"version": live.standing.live.version, "is_live": True, "kind": manifest.kind}
-            return Json({**standing(), "versions": [{**told, "created": manifest.created, "metrics": manifest.metrics}]})
+            return Json(
+                {
+                    **standing(),
+                    "versions": [{**told, "created": manifest.created, "metrics": manifest.metrics}],
+                }
+            )
         held = live.registry
         versions = await asyncio.to_thread(held.versions)
         kept_out = await asyncio.to_thread(held.refused)
         return Json(
             {
                 **standing(),
-                "versions": [each.as_json() for each in versions],
-                "kept_out": [{"at": each.at, "version": each.version, "reason": each.reason} for each in kept_out[-20:]],
+                "versions": [
+                    asdict(each) | {"trials": [trial.model_dump() for trial in each.trials]}
+                    for each in versions
+                ],
+                "kept_out": [
+                    {"at": each.at, "version": each.version, "reason": each.reason} for each in kept_out[-20:]
+                ],
             }
         )
 

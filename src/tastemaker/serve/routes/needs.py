@@ -20,7 +20,7 @@ def table(app: FastAPI) -> Table:
     found = []
     for route in routes_of(app):
         role = Role((route.openapi_extra or {}).get(ROLE, Role.ADMIN))
-        found += [(method, route.path, role) for method in route.methods]
+        found += [(method, route.path, role) for method in route.methods or ()]
     return Table(found)
 
 

@@ -15,6 +15,15 @@ async def opened(address: str, spool: Path | None = None) -> Store:
         spool: a folder that events wait in while the database is down; None refuses them then.
     Raises: StoreError when it can't be reached, or was made by a newer version.
     """
+    store = await _opened(address)
+    if spool is None:
+        return store
+    from tastemaker.serve.store.spool import Spooled
+
+    return await Spooled.opened(store, spool)
+
+
+async def _opened(address: str) -> Store:
     scheme, colon, rest = address.partition("://")
     if colon and scheme in ("postgresql", "postgres"):
         from tastemaker.serve.store.postgres import PostgresStore
