@@ -81,7 +81,7 @@ class Recipe(Table):
     retrieval: RetrievalRecipe = RetrievalRecipe()
     ranking: RankingRecipe = RankingRecipe()
     reranking: RerankingRecipe = RerankingRecipe()
-    placements: dict[Annotated[str, Field(pattern=NAME)], PlacementRecipe] = {}
+    placements: dict[Annotated[str, Field(pattern=NAME)], PlacementRecipe] = Field(default_factory=dict)
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
     @classmethod

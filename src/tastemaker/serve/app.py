@@ -3,7 +3,7 @@ guards."""
 
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
 import tastemaker
@@ -12,7 +12,7 @@ from tastemaker.serve.asgi import App
 from tastemaker.serve.errors import DOCUMENTED, Json
 from tastemaker.serve.guard.guard import Guard
 from tastemaker.serve.guard.rates import RateSettings
-from tastemaker.serve.guard.roles import Role
+from tastemaker.serve.guard.roles import Role, Table
 from tastemaker.serve.guard.sizes import Sizes
 from tastemaker.serve.routes import events, health, items, lists, models, users
 from tastemaker.serve.routes.needs import needs, table
@@ -25,17 +25,17 @@ OPEN = ("/health/live", "/health/ready")
 
 def asgi(service: Service) -> App:
     """What the server runs."""
-    app = routed(service)
+    app, roles = routed(service)
     metrics, settings = service.metrics, service.settings
     rates = RateSettings(
         requests_per_s=settings.requests_per_s, burst=max(1, round(2 * settings.requests_per_s))
     )
-    guarded = Guard(app, service.keys, table(app), rates, OPEN, metrics.refused)
+    guarded = Guard(app, service.keys, roles, rates, OPEN, metrics.refused)
     return Watched(Sizes(guarded, refused=metrics.refused), metrics, service.tracer)
 
 
-def routed(service: Service) -> FastAPI:
-    """The routes alone, unguarded."""
+def routed(service: Service) -> tuple[FastAPI, Table]:
+    """The routes alone, unguarded, and which role each needs."""
     app = FastAPI(
         title="Tastemaker",
         version=tastemaker.__version__,
@@ -47,14 +47,16 @@ def routed(service: Service) -> FastAPI:
         responses=DOCUMENTED,
     )
     errors.install(app)
-    for part in (lists, events, items, users, models, health):
-        app.include_router(part.routes(service))
+    routers = [part.routes(service) for part in (lists, events, items, users, models, health)]
+    own = APIRouter()
 
-    @app.get("/openapi.json", include_in_schema=False, openapi_extra=needs(Role.READ))
+    @own.get("/openapi.json", include_in_schema=False, openapi_extra=needs(Role.READ))
     async def openapi(request: Request) -> Any:
         return Json(described(app))
 
-    return app
+    for router in (*routers, own):
+        app.include_router(router)
+    return app, table(route for router in (*routers, own) for route in router.routes)
 
 
 def described(app: FastAPI) -> dict[str, Any]:

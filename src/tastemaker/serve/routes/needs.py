@@ -1,9 +1,10 @@
 """Which role a route needs: said where the route is, read by the guard and by OpenAPI."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from tastemaker.serve.guard.roles import Role, Table
 
@@ -15,14 +16,12 @@ def needs(role: Role) -> dict[str, Any]:
     return {ROLE: str(role)}
 
 
-def table(app: FastAPI) -> Table:
-    """Of all routes of an app; one that says nothing is for admins, as is whatever is no route."""
+def table(routes: Iterable[BaseRoute]) -> Table:
+    """Of routes; one that says nothing is for admins, as is whatever is no route."""
     found = []
-    for route in routes_of(app):
+    for route in routes:
+        if not isinstance(route, APIRoute):
+            continue
         role = Role((route.openapi_extra or {}).get(ROLE, Role.ADMIN))
         found += [(method, route.path, role) for method in route.methods or ()]
     return Table(found)
-
-
-def routes_of(app: FastAPI) -> list[APIRoute]:
-    return [route for route in app.routes if isinstance(route, APIRoute)]
