@@ -21,6 +21,7 @@ from tastemaker.cli import (
     explore,
     items,
     keys,
+    models,
     ope,
     raters,
     train,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(items.app, name="items")
+app.add_typer(models.app, name="models")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("tuned")(tune.tuned)
