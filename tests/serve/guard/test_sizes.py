@@ -15,35 +15,48 @@ from tastemaker.serve.guard.sizes import Sizes, SizeSettings
 SMALL = SizeSettings(body=1000, headers=20, header_bytes=2000, path=100, query=100)
 
 
-@pytest.fixture
-def reads():
-    """How many bytes of each body the app has read."""
+@pytest.fixture(scope="module")
+def all_reads():
     return []
 
 
 @pytest.fixture
-def app(reads):
+def reads(all_reads):
+    """How many bytes of each body the app has read in this test."""
+    all_reads.clear()
+    return all_reads
+
+
+@pytest.fixture(scope="module")
+def app(all_reads):
     app = fastapi.FastAPI()
 
     @app.post("/{rest:path}")
     async def measure(request: fastapi.Request):
         body = await request.body()
-        reads.append(len(body))
+        all_reads.append(len(body))
         return {"bytes": len(body)}
 
     return app
 
 
-@pytest.fixture
-def reasons():
+@pytest.fixture(scope="module")
+def all_reasons():
     return []
 
 
 @pytest.fixture
-def server(app, reasons):
+def reasons(all_reasons):
+    """What this test was refused for."""
+    all_reasons.clear()
+    return all_reasons
+
+
+@pytest.fixture(scope="module")
+def server(app, all_reasons):
     """The address of a real server with these limits."""
     taken = socket.create_server(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(Sizes(app, SMALL, reasons.append), log_level="error"))
+    running = uvicorn.Server(uvicorn.Config(Sizes(app, SMALL, all_reasons.append), log_level="error"))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [taken]}, daemon=True)
     thread.start()
     while not running.started:

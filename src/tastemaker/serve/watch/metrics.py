@@ -18,7 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from tastemaker.serve.watch.shared import FOLDER
 
-disable_created_metrics()  # when each count began: half a page that nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # half a page that nobody asks for
 
 REQUEST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 STAGE_S = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
@@ -202,5 +202,5 @@ class Metrics:
         registry = self._registry
         if self._is_shared:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
