@@ -17,7 +17,7 @@ ORDER = [
     ["features"],
     ["hits"],
     ["model"],
-    ["manifest", "door"],
+    ["manifest", "door", "trace"],
     ["bundle"],
     ["retrieve"],
     ["rank"],

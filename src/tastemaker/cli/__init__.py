@@ -20,9 +20,11 @@ from tastemaker.cli import (
     evaluate,
     explore,
     items,
+    keys,
     models,
     ope,
     raters,
+    serve,
     train,
     tune,
 )
@@ -52,6 +54,8 @@ app.add_typer(raters.app, name="raters")
 app.command("ope")(ope.ope)
 app.command("drift")(drift.drift)
 app.command("explore")(explore.explore)
+app.add_typer(keys.app, name="keys")
+app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 
 
