@@ -282,6 +282,15 @@ def test_two_changes_in_one_tick_of_the_clock_are_both_seen(registry, three):
         assert other.reference().number == number
 
 
+def test_with_the_clock_standing_still_a_change_has_another_time_all_the_same(registry, three, monkeypatch):
+    monkeypatch.setattr("time.time_ns", lambda: 3 * 10**18)
+    times = []
+    for version in three:
+        registry.promote(version, "")
+        times.append((registry.root / "live.json").stat().st_mtime_ns - 3 * 10**18)
+    assert times == [0, 1, 2]
+
+
 def test_a_change_whose_telling_was_cut_off_is_told_with_the_next(registry, three):
     registry.promote(three[0], "first")
     lines = (registry.root / "history.jsonl").read_bytes().splitlines(keepends=True)
