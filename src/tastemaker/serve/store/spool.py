@@ -228,5 +228,6 @@ class Spooled:
             self._replayer = asyncio.get_running_loop().create_task(self._go_on_replaying())
 
     async def _go_on_replaying(self) -> None:
+        await asyncio.sleep(self._retry_s)
         while not await self.replay():
             await asyncio.sleep(self._retry_s)
