@@ -24,6 +24,7 @@ from tastemaker.cli import (
     models,
     ope,
     raters,
+    store,
     train,
     tune,
 )
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(items.app, name="items")
+app.add_typer(store.app, name="store")
 app.add_typer(models.app, name="models")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)

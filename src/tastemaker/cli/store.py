@@ -30,10 +30,9 @@ def export(
 
     from tastemaker.serve.store.export import gathered
 
-    start = 0.0 if since is None else options.moment(since)
-    found = gathered(url, start)
-    paths = found.write(out, form)
-    rows = {path.name: frame.height for path, frame in zip(paths, found, strict=True)}
+    kept = gathered(url, options.moment(since, "--since") or 0.0)
+    paths = kept.write(out, form)
+    rows = {path.name: frame.height for path, frame in zip(paths, kept, strict=True)}
     if as_json:
         typer.echo(json.dumps({"out": str(out), "rows": rows}, ensure_ascii=False))
         return
@@ -54,10 +53,10 @@ def forget(
     import json
     import time
 
-    from tastemaker.serve.store import opened
+    from tastemaker.serve.store.opening import found
 
     async def work() -> int:
-        store = await opened(url)
+        store = await found(url)
         try:
             return await store.forget(time.time() - older_than * DAY_S)
         finally:
@@ -74,17 +73,14 @@ def check(url: Address, as_json: options.Json = False) -> None:
     import json
 
     from tastemaker.errors import StoreError
-    from tastemaker.serve.store import opened
-    from tastemaker.serve.store.opening import file_of
+    from tastemaker.serve.store.opening import file_of, found
     from tastemaker.serve.store.sqlite_file import check_pages
 
     async def work() -> None:
         path = file_of(url)
-        if path is not None:
-            if not path.exists():  # opening would make one
-                raise StoreError(f"There is no store {path}.")
+        if path is not None and path.exists():
             check_pages(path)
-        store = await opened(url)
+        store = await found(url)
         try:
             await store.check()
         finally:

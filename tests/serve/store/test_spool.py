@@ -1,4 +1,4 @@
-"""Events that wait in files while their store is away: an SQLite file whose disk is taken away and brought back."""
+"""Events that wait in files while their store's disk is taken away, until it is brought back."""
 
 import asyncio
 import subprocess
@@ -21,7 +21,7 @@ class Disk:
 
     async def take_away(self, store):
         self.path.parent.rename(self.path.parents[1] / "away")
-        with pytest.raises(StoreError, match="moved|no folder"):
+        with pytest.raises(StoreError, match=r"moved|no folder"):
             await store.check()
 
     def bring_back(self):

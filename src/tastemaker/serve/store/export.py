@@ -3,6 +3,7 @@
 All of it is gathered in memory, as training does; a million events take some 200 MB.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,6 +12,7 @@ import polars as pl
 
 from tastemaker.serve.store.contract import MEANINGS, Store
 from tastemaker.serve.store.frames import ANSWERS, EVENTS
+from tastemaker.serve.store.opening import found
 
 RISKY = r"^[=+\-@\t\r]"
 """How a cell begins that a spreadsheet would run as a formula."""
@@ -18,7 +20,7 @@ RISKY = r"^[=+\-@\t\r]"
 
 class Export(NamedTuple):
     """interactions: user_id, item_id, timestamp, weight, event, watch_time, recommendation_id; touches only.
-    impressions: one row for each place of each answer that somebody with a name was shown, and what came of it.
+    impressions: one row for each place of each answer that somebody with a name was shown.
     answers: all places of all answers with features, shadows and answers to nobody too.
     """
 
@@ -84,6 +86,19 @@ async def exported(store: Store, since: float = 0.0) -> Export:
         )
     )
     return Export(interactions, impressions, answers)
+
+
+def gathered(address: str, since: float = 0.0) -> Export:
+    """The same of a store by its address, which must be there already. Raises: StoreError."""
+
+    async def work() -> Export:
+        store = await found(address)
+        try:
+            return await exported(store, since)
+        finally:
+            await store.close()
+
+    return asyncio.run(work())
 
 
 def harmless(frame: pl.DataFrame) -> pl.DataFrame:
