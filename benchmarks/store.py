@@ -3,7 +3,7 @@
     python -m benchmarks.store [--postgres URL] [--seconds 5]
 
 64 writers send events, each waiting for the last to be acknowledged; the past is of the newest 50 touches of
-somebody with 200. `fsyncs_per_s` is what the disk alone allows: without group commit there are no more events.
+somebody with 200. `fsyncs_per_s` is what the disk alone allows: one commit an event gets no further.
 """
 
 import argparse

@@ -4,6 +4,7 @@ Idempotent events make that safe: one that did reach the store before it went aw
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Spooled:
         self._appends = Batches(self._append)
         self._replaying = asyncio.Lock()
         self._replayer: asyncio.Task[None] | None = None
+        self._away_since: float | None = None
 
     @classmethod
     async def opened(
@@ -64,6 +66,15 @@ class Spooled:
     @property
     def waiting(self) -> int:
         return self._store.waiting + self._appends.waiting + self.spooled
+
+    @property
+    def lag_s(self) -> float:
+        away = 0.0 if self._away_since is None else time.monotonic() - self._away_since
+        return max(self._store.lag_s, self._appends.lag_s, away)
+
+    @property
+    def dropped(self) -> int:
+        return self._store.dropped
 
     async def add(self, events: Sequence[Event]) -> list[bool]:
         try:
@@ -161,6 +172,8 @@ class Spooled:
                     self._files.remove(file)
             except (StoreError, OSError):
                 return False
+            if not self._files:
+                self._away_since = None
             return not self._files
 
     async def _replay_one(self, events: Sequence[Event]) -> bool:
@@ -224,6 +237,8 @@ class Spooled:
         self._current = None
 
     def _start(self) -> None:
+        if self._files and self._away_since is None:
+            self._away_since = time.monotonic()
         if self._files and (self._replayer is None or self._replayer.done()):
             self._replayer = asyncio.get_running_loop().create_task(self._go_on_replaying())
 
