@@ -9,6 +9,7 @@ import pytest
 from tastemaker.errors import StoreError
 from tastemaker.serve.store import Event, opened
 from tastemaker.serve.store.spool import Spooled
+from tastemaker.serve.store.spool_file import unpacked
 
 
 class Disk:
@@ -68,6 +69,7 @@ def test_events_wait_in_a_file_and_are_replayed_once(disk):
         assert await outage(store, disk, NEW, NEW, OTHER) == [True, False, True]
         assert len(disk.files) == 1
         await store.add([NEW])  # sent again when the store is back
+        assert list((await store.past("ann", 9)).item_ids) == ["old", "new"]
         assert await store.replay()
         return await store.past("ann", 9), (await store.person("ann")).events
 
@@ -188,6 +190,8 @@ def test_a_spool_that_cannot_be_written_refuses_and_keeps_what_it_had(disk):
                 await store.add([OTHER])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, was)
+        await store.add([HIDDEN])  # there is room again
+        assert unpacked(disk.files[0].read_bytes()) == [NEW, HIDDEN]
         disk.bring_back()
         await store.replay()
         return await store.past("bob", 9), await store.past("ann", 9)
