@@ -25,6 +25,7 @@ from tastemaker.cli import (
     ope,
     raters,
     serve,
+    store,
     train,
     tune,
 )
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(items.app, name="items")
+app.add_typer(store.app, name="store")
 app.add_typer(models.app, name="models")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)

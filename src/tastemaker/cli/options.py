@@ -177,7 +177,7 @@ def strengths(texts: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def moment(text: str | None) -> float | None:
+def moment(text: str | None, option: str = "--now") -> float | None:
     """Seconds since 1970 of a time as it was typed; without a zone it is UTC."""
     if text is None:
         return None
@@ -191,7 +191,7 @@ def moment(text: str | None) -> float | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise TastemakerError(
-            f"--now {text}: that is no time. Give one such as 2024-05-17, 2024-05-17T20:30 or 1715977800."
+            f"{option} {text}: that is no time. Give one such as 2024-05-17, 2024-05-17T20:30 or 1715977800."
         ) from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 

@@ -29,6 +29,14 @@ def train(
     interactions: options.Interactions = None,
     users: options.Users = None,
     impressions: options.Impressions = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where a service kept its events, an SQLite file or postgresql://…: instead of "
+            "--interactions and --impressions.",
+        ),
+    ] = None,
     settings: options.Settings = None,
     warm_start: Annotated[
         Path | None, typer.Option(help="An older bundle to go on from, on newer data.", show_default=False)
@@ -48,6 +56,7 @@ def train(
     from tastemaker.bundle import check_target
     from tastemaker.cli.show import console, progress
     from tastemaker.data import read
+    from tastemaker.errors import TastemakerError
     from tastemaker.evaluation.report import Report
     from tastemaker.progress import Trail
     from tastemaker.recipe import Recipe
@@ -65,7 +74,23 @@ def train(
     check_ready(chosen)
     models = None if registry is None else _Models.opened(registry, chosen)
     older = None if warm_start is None else Recommender.load(warm_start)
-    data = read(items, interactions, users, chosen.data, impressions)
+    if store is None:
+        data = read(items, interactions, users, chosen.data, impressions)
+    else:
+        from tastemaker.serve.store.export import gathered
+
+        if interactions is not None or impressions is not None:
+            raise TastemakerError("Give either --store, or --interactions and --impressions.")
+        kept = gathered(store)
+        if not kept.interactions.height:
+            raise TastemakerError(f"Nobody has chosen anything yet in the store {store}.")
+        data = read(
+            items,
+            kept.interactions.drop("watch_time", "recommendation_id"),
+            users,
+            chosen.data,
+            kept.impressions if kept.impressions.height else None,
+        )
     screen = console()
     if not as_json:
         screen.print(data.report)

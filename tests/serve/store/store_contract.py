@@ -58,9 +58,8 @@ class Told(NamedTuple):
     def past(self, user: str, limit: int) -> tuple[list[tuple[str, float]], set[str]]:
         own = [event for event in self.events if event.user_id == user]
         touches = [event for event in own if event.kind not in ("hide", "impression")]
-        newest = sorted(touches, key=lambda event: event.at)[
-            -limit:
-        ]  # a stable sort: equal times as they came
+        # A stable sort: equal times as they came.
+        newest = sorted(touches, key=lambda event: event.at)[-limit:]
         return [(event.item_id, event.at) for event in newest], {e.item_id for e in own if e.kind == "hide"}
 
 
@@ -73,6 +72,9 @@ EVENTS = st.lists(
         at=st.integers(-3, 6).map(float),
         kind=st.sampled_from(["click", "watch", "hide", "impression", "like"]),
         weight=st.none() | st.floats(-5, 5),
+        watch_time=st.none() | st.floats(0, 1e6),
+        recommendation_id=st.sampled_from(["", "r1"]),
+        position=st.none() | st.integers(1, 100),
     ),
     max_size=40,
 )
@@ -266,6 +268,19 @@ class StoreContract:
             return await store.person("ann")
 
         assert [found.recommendation_id for found in used(address, work).answers] == ["r2"]
+
+    def test_how_long_the_oldest_waits_is_told_and_nothing_waits_in_the_end(self, address):
+        async def work(store):
+            before = store.lag_s
+            store.note(answer("r1"))
+            await asyncio.sleep(0.05)
+            during = store.lag_s
+            await settled(store)
+            return before, during, store.lag_s, store.dropped
+
+        before, during, after, dropped = used(address, work)
+        assert (before, after, dropped) == (0.0, 0.0, 0)
+        assert 0.05 <= during < 5
 
     def test_who_comes_back_after_being_erased_begins_anew(self, address):
         async def work(store):

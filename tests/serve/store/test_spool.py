@@ -1,4 +1,4 @@
-"""Events that wait in files while their store is away: an SQLite file whose bytes are spoilt and put back."""
+"""Events that wait in files while their store's disk is taken away, until it is brought back."""
 
 import asyncio
 import subprocess
@@ -9,28 +9,28 @@ import pytest
 from tastemaker.errors import StoreError
 from tastemaker.serve.store import Event, opened
 from tastemaker.serve.store.spool import Spooled
+from tastemaker.serve.store.spool_file import unpacked
 
 
 class Disk:
-    """A store in a file, that can be spoilt and mended while it is open."""
+    """A store in a folder that can be taken away and brought back while it is open."""
 
     def __init__(self, folder):
-        self.path = folder / "events.db"
+        self.path = folder / "disk" / "events.db"
         self.spool = folder / "spool"
-        self.whole = b""
+        self.path.parent.mkdir()
 
-    def spoil(self):
-        self.whole = self.path.read_bytes()
-        self.path.write_bytes(b"\xff" * len(self.whole))
+    async def take_away(self, store):
+        self.path.parent.rename(self.path.parents[1] / "away")
+        with pytest.raises(StoreError, match=r"moved|no folder"):
+            await store.check()
 
-    def mend(self):
-        for side in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + side).unlink(missing_ok=True)
-        self.path.write_bytes(self.whole)
+    def bring_back(self):
+        (self.path.parents[1] / "away").rename(self.path.parent)
 
     def run(self, work, **choices):
         async def whole():
-            # Replays happen only when they are asked for, but for the one at the start.
+            # Within a test's time, replays happen only when they are asked for.
             store = await opened(str(self.path))
             store = await Spooled.opened(store, self.spool, **({"retry_s": 60.0} | choices))
             try:
@@ -53,9 +53,9 @@ def disk(tmp_path):
 
 
 async def outage(store, disk, *events):
-    disk.spoil()
+    await disk.take_away(store)
     told = await store.add(events)
-    disk.mend()
+    disk.bring_back()
     return told
 
 
@@ -69,6 +69,7 @@ def test_events_wait_in_a_file_and_are_replayed_once(disk):
         assert await outage(store, disk, NEW, NEW, OTHER) == [True, False, True]
         assert len(disk.files) == 1
         await store.add([NEW])  # sent again when the store is back
+        assert list((await store.past("ann", 9)).item_ids) == ["old", "new"]
         assert await store.replay()
         return await store.past("ann", 9), (await store.person("ann")).events
 
@@ -168,10 +169,10 @@ def test_what_waits_of_somebody_whom_another_process_erased_is_not_put_in(disk):
 def test_a_full_spool_refuses(disk):
     async def work(store):
         await outage(store, disk, NEW)
-        disk.spoil()
+        await disk.take_away(store)
         with pytest.raises(StoreError, match="full"):
             await store.add([OTHER])
-        disk.mend()
+        disk.bring_back()
 
     disk.run(work, most_bytes=100)
 
@@ -181,15 +182,17 @@ def test_a_spool_that_cannot_be_written_refuses_and_keeps_what_it_had(disk):
         await outage(store, disk, NEW)
         import resource
 
-        disk.spoil()
+        await disk.take_away(store)
         was = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (150, was[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (disk.files[0].stat().st_size + 9, was[1]))
         try:
             with pytest.raises(StoreError, match="can't be written"):
                 await store.add([OTHER])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, was)
-        disk.mend()
+        await store.add([HIDDEN])  # there is room again
+        assert unpacked(disk.files[0].read_bytes()) == [NEW, HIDDEN]
+        disk.bring_back()
         await store.replay()
         return await store.past("bob", 9), await store.past("ann", 9)
 

@@ -27,10 +27,11 @@ Write = Callable[[Sequence[Event], Sequence[Answer]], Awaitable[list[bool]]]
 
 
 class Call(NamedTuple):
-    """One caller's events, and where they wait to be told which were new."""
+    """One caller's events, where they wait to be told which were new, and since when (`time.monotonic`)."""
 
     events: Sequence[Event]
     told: asyncio.Future[list[bool]]
+    since: float
 
 
 class Batches:
@@ -60,10 +61,10 @@ class Batches:
         self._most_answers = most_answers
         self._linger_s = linger_s
         self._calls: deque[Call] = deque()
-        self._answers: deque[Answer] = deque()
+        self._answers: deque[tuple[float, Answer]] = deque()
+        self._oldest_written: float | None = None
         self._events_waiting = 0
         self._answers_writing = 0
-        self._since = 0.0
         self._writer: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -75,8 +76,9 @@ class Batches:
 
     @property
     def lag_s(self) -> float:
-        """How long what waits has waited at most, in seconds; 0 where nothing does."""
-        return time.monotonic() - self._since if self.waiting else 0.0
+        """How long the oldest of them has waited; 0 where nothing waits."""
+        oldest = self._oldest() if self._oldest_written is None else self._oldest_written
+        return 0.0 if oldest is None else time.monotonic() - oldest
 
     async def add(self, events: Sequence[Event]) -> list[bool]:
         """Which of the events (n,) were new, once all are safe.
@@ -90,10 +92,8 @@ class Batches:
         # One call alone is let through whatever its size: it would never fit otherwise.
         if self._events_waiting and self._events_waiting + len(events) > self._most_events:
             raise StoreError(f"{self._events_waiting} events are waiting to be written: try again later.")
-        if not self.waiting:
-            self._since = time.monotonic()
         told: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
-        self._calls.append(Call(events, told))
+        self._calls.append(Call(events, told, time.monotonic()))
         self._events_waiting += len(events)
         self._start()
         return await told
@@ -103,9 +103,7 @@ class Batches:
         if self._is_closed or len(self._answers) + self._answers_writing >= self._most_answers:
             self.dropped += 1
             return False
-        if not self.waiting:
-            self._since = time.monotonic()
-        self._answers.append(answer)
+        self._answers.append((time.monotonic(), answer))
         if len(self._answers) >= BATCH_ANSWERS:
             self._start()
         elif self._alarm is None:
@@ -114,7 +112,7 @@ class Batches:
 
     def forget(self, user_id: str) -> int:
         """Leave out the waiting answers of one person; how many."""
-        kept = [answer for answer in self._answers if answer.user_id != user_id]
+        kept = [waits for waits in self._answers if waits[1].user_id != user_id]
         gone = len(self._answers) - len(kept)
         self._answers = deque(kept)
         return gone
@@ -130,6 +128,13 @@ class Batches:
         """Write what waits; further calls are refused."""
         self._is_closed = True
         await self.written()
+
+    def _oldest(self) -> float | None:
+        """Since when the first in a queue waits, in `time.monotonic`."""
+        starts = [self._calls[0].since] if self._calls else []
+        if self._answers:
+            starts.append(self._answers[0][0])
+        return min(starts, default=None)
 
     def _start(self) -> None:
         if self._alarm is not None:
@@ -150,18 +155,19 @@ class Batches:
 
     async def _write_one(self) -> None:
         calls: list[Call] = []
-        size, began = 0, time.monotonic()
+        size = 0
+        self._oldest_written = self._oldest()
         while self._calls and (not calls or size + len(self._calls[0].events) <= BATCH_EVENTS):
             calls.append(self._calls.popleft())
             size += len(calls[-1].events)
-        answers = [self._answers.popleft() for _ in range(min(BATCH_ANSWERS, len(self._answers)))]
+        answers = [self._answers.popleft()[1] for _ in range(min(BATCH_ANSWERS, len(self._answers)))]
         self._answers_writing = len(answers)
         try:
             await self._tell(calls, answers)
         finally:
-            self._since = began  # what still waits came while this was written
             self._events_waiting -= size
             self._answers_writing = 0
+            self._oldest_written = None
             for call in calls:
                 # Only where the writer itself was stopped: nobody may wait for ever.
                 if not call.told.done():

@@ -20,17 +20,40 @@ async def opened(address: str, spool: Path | None = None) -> Store:
         return store
     from tastemaker.serve.store.spool import Spooled
 
-    return await Spooled.opened(store, spool)
+    try:
+        return await Spooled.opened(store, spool)
+    except BaseException:
+        await store.close()
+        raise
 
 
 async def _opened(address: str) -> Store:
-    scheme, colon, rest = address.partition("://")
-    if colon and scheme in ("postgresql", "postgres"):
+    path = file_of(address)
+    if path is None:
         from tastemaker.serve.store.postgres import PostgresStore
 
         return await PostgresStore.opened(address)
-    if colon and scheme != "sqlite":
-        raise StoreError(f"A store is a file or postgresql://…; {scheme}:// is neither.")
     from tastemaker.serve.store.sqlite import SqliteStore
 
-    return await SqliteStore.opened(Path(rest.removeprefix("/") if colon else address))
+    return await SqliteStore.opened(path)
+
+
+def file_of(address: str) -> Path | None:
+    """The file that an address means; None where it means a server.
+
+    Raises: StoreError for an address of neither.
+    """
+    scheme, colon, rest = address.partition("://")
+    if colon and scheme in ("postgresql", "postgres"):
+        return None
+    if colon and scheme != "sqlite":
+        raise StoreError(f"A store is a file or postgresql://…; {scheme}:// is neither.")
+    return Path(rest.removeprefix("/") if colon else address)
+
+
+async def found(address: str) -> Store:
+    """As `opened`, but a file that isn't there isn't made. Raises: StoreError."""
+    path = file_of(address)
+    if path is not None and not path.exists():
+        raise StoreError(f"There is no store {path}.")
+    return await opened(address)

@@ -4,6 +4,7 @@ Idempotent events make that safe: one that did reach the store before it went aw
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Spooled:
         self._appends = Batches(self._append)
         self._replaying = asyncio.Lock()
         self._replayer: asyncio.Task[None] | None = None
+        self._away_since: float | None = None
 
     @classmethod
     async def opened(
@@ -67,7 +69,8 @@ class Spooled:
 
     @property
     def lag_s(self) -> float:
-        return self._store.lag_s
+        away = 0.0 if self._away_since is None else time.monotonic() - self._away_since
+        return max(self._store.lag_s, self._appends.lag_s, away)
 
     @property
     def dropped(self) -> int:
@@ -169,6 +172,8 @@ class Spooled:
                     self._files.remove(file)
             except (StoreError, OSError):
                 return False
+            if not self._files:
+                self._away_since = None
             return not self._files
 
     async def _replay_one(self, events: Sequence[Event]) -> bool:
@@ -232,9 +237,12 @@ class Spooled:
         self._current = None
 
     def _start(self) -> None:
+        if self._files and self._away_since is None:
+            self._away_since = time.monotonic()
         if self._files and (self._replayer is None or self._replayer.done()):
             self._replayer = asyncio.get_running_loop().create_task(self._go_on_replaying())
 
     async def _go_on_replaying(self) -> None:
+        await asyncio.sleep(self._retry_s)
         while not await self.replay():
             await asyncio.sleep(self._retry_s)
