@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -146,11 +147,12 @@ class Recommender(Stages):
         asked = self.asked(wishes)
         (shown,) = self.lists(asker.log, asker.users, k, asked, trace)
         user = int(asker.users[0])
-        with trace.stage("explain"):
-            if explain and trace.allows("explain"):
-                reasons = because(self, asker.log, user, shown.found, asked)
-            else:
-                reasons = resembling(self, asker.log.of(user), shown.found.rows)
+        if explain and trace.allows("explain"):
+            started = perf_counter()
+            reasons = because(self, asker.log, user, shown.found, asked)
+            trace.took("explain", started)
+        else:
+            reasons = resembling(self, asker.log.of(user), shown.found.rows)
         if "retrieve" in trace.skipped:
             asker = asker._replace(why="there was no time to look for more")
         return self._personal(shown, asker, asked, reasons)
@@ -181,11 +183,13 @@ class Recommender(Stages):
             rows = rows[asked.limit.rows[rows]]
         log = asker.log.of_users(asker.users)
         asker, own = asker._replace(log=log, users=np.zeros(1, np.int32)), log.of(0)
-        with trace.stage("retrieve"):
-            found = self._scored(log, rows)
+        started = perf_counter()
+        found = self._scored(log, rows)
+        trace.took("retrieve", started)
         if self.ranker is not None and len(own) and len(rows):
-            with trace.stage("rank"):
-                found = self.ranker.ordered(log, 0, found, asked.occasion, trace=trace)
+            started = perf_counter()
+            found = self.ranker.ordered(log, 0, found, asked.occasion, trace=trace)
+            trace.took("rank", started)
         shown = self.shown(found, max(1, len(rows)), asked, own, log.user_ids[0], trace=trace)
         if unknown:
             asker = asker._replace(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -170,16 +171,18 @@ class Stages:
 
         Of somebody without a history the ranker knows nothing, and the sources' order stands.
         """
-        with trace.stage("retrieve"):
-            found = self._found(log, users, most, asked, trace)
+        started = perf_counter()
+        found = self._found(log, users, most, asked, trace)
+        trace.took("retrieve", started)
         for user, own in zip(users.tolist(), found, strict=True):
             if self.ranker is None or not len(log.of(user)) or not trace.allows("rank"):
                 yield own
                 continue
-            with trace.stage("rank"):
-                ordered = self.ranker.ordered(
-                    log, user, own, asked.occasion, is_what_if=asked.is_what_if, trace=trace
-                )
+            started = perf_counter()
+            ordered = self.ranker.ordered(
+                log, user, own, asked.occasion, is_what_if=asked.is_what_if, trace=trace
+            )
+            trace.took("rank", started)
             yield ordered
 
     def _found(
@@ -222,9 +225,11 @@ class Stages:
         # What the business demands was seen to when it was said what may come back; soft rules can be missed.
         if not trace.allows("rerank"):
             return Shown(found.first(k))
-        with trace.stage("rerank"):
-            request = asked.request(k, history, self._now(asked), user_id, self.recipe.seed)
-            return asked.chain(found, replace(request, history_at=history_at, allowed=asked.limit.rows))
+        started = perf_counter()
+        request = asked.request(k, history, self._now(asked), user_id, self.recipe.seed)
+        shown = asked.chain(found, replace(request, history_at=history_at, allowed=asked.limit.rows))
+        trace.took("rerank", started)
+        return shown
 
     def lend(self, other: "Stages", move: Move | None = None) -> None:
         """Give another what was costly to make and serves it too.

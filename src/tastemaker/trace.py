@@ -4,8 +4,6 @@ A stage asks `allows` before it begins and tells `took` afterwards. Whoever meas
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -17,6 +15,9 @@ Stage = Literal["retrieve", "rank", "rerank", "explain"]
 GIVEN_UP: tuple[Stage, ...] = ("explain", "rerank", "rank", "retrieve")
 """Stages in the order in which they are given up where time is short. Without the last, what is popular is
 shown."""
+
+NEEDED: dict[Stage, tuple[Stage, ...]] = {stage: GIVEN_UP[place:] for place, stage in enumerate(GIVEN_UP)}
+"""A stage, and those that are given up after it."""
 
 FORGETS = 0.05
 """How much of what a stage usually takes is renewed by the time it took just now."""
@@ -58,19 +59,14 @@ class Trace:
         if self._pace is None:
             return True
         usual = self._pace.usual
-        needed = sum(
-            usual.get(each, 0.0) for each in GIVEN_UP[GIVEN_UP.index(stage) :] if each not in self.taken
-        )
+        needed = sum(usual.get(each, 0.0) for each in NEEDED[stage] if each not in self.taken)
         if time.perf_counter() + needed <= self._until:
             return True
         self.skipped.append(stage)
         return False
 
-    @contextmanager
-    def stage(self, stage: Stage) -> Iterator[None]:
-        """Times what is done inside."""
-        started = time.perf_counter()
-        yield
+    def took(self, stage: Stage, started: float) -> None:
+        """A stage is done that began at `started`, by `time.perf_counter()`."""
         seconds = time.perf_counter() - started
         self.taken[stage] = self.taken.get(stage, 0.0) + seconds
         if self._pace is not None:

@@ -104,7 +104,8 @@ class Moments:
         log: of all people, which popularity is counted from.
         series: (N,) number of the series that each item belongs to, 0 or above.
         pairs: what items say of others; None where nothing was counted.
-        vectors: (N, D) by which items are alike; None leaves likeness unknown. One of zeros is like nothing.
+        vectors: (N, D) float32 of length 1, by which items are alike; None leaves likeness unknown. One of
+            zeros is like nothing.
         half_lives_days: of an event, where it counts for popularity.
         sources: names of the sources that may bring a candidate.
         devices: names of the devices that somebody may ask from.
@@ -130,7 +131,7 @@ class Moments:
         self._values = Values(catalogue)
         self._series = np.asarray(series, np.int64)
         self._series_count = int(self._series.max(initial=-1)) + 1
-        self._vectors = None if vectors is None else _unit(np.ascontiguousarray(vectors, np.float32))
+        self._vectors = vectors
         released = released_days(catalogue)
         self._released = np.full(catalogue.size, np.nan) if released is None else released
         self._sources, self._devices = tuple(sources), tuple(devices)
@@ -310,9 +311,3 @@ def _strengths(weights: Floats | None) -> npt.NDArray[np.float64] | None:
     if weights is None or not len(weights) or (weights == weights[0]).all():
         return None
     return np.log1p(np.maximum(weights[-REACH:].astype(np.float64), 0))
-
-
-def _unit(vectors: Floats) -> Floats:
-    """(N, D) of length 1; those of length 0 stay."""
-    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))[:, None]
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)

@@ -88,7 +88,7 @@ class View:
     ) -> None:
         self._bundle, self._nearest, self._rotation = bundle, nearest, rotation
         self.devices = devices
-        self.vectors = _turned(seen_vectors(bundle.arrays["item_vectors"]), rotation)
+        self.vectors = _all_turned(seen_vectors(bundle.arrays["item_vectors"]), rotation)
         ranking = Recipe.of(bundle.manifest.recipe).ranking
         self.moments = Moments(
             bundle.catalogue,
@@ -236,10 +236,17 @@ def told(heads: tuple[Head, ...], raw: Floats, calibrations: Mapping[str, Calibr
     return meant
 
 
+BLOCK = 4096
+"""Rows that are worked on at once, where all would be held twice."""
+
+
 def seen_vectors(item_vectors: npt.NDArray[Any]) -> Floats:
     """(N, D) of length 1, of (N, D + 1) whose last number is an item's own bias, that every query meets with
     a 1: popularity is told to the ranker otherwise."""
-    return _unit(np.asarray(item_vectors[:, :-1], np.float32))
+    vectors = np.array(item_vectors[:, :-1], np.float32)
+    for at in range(0, len(vectors), BLOCK):  # nothing is held twice
+        vectors[at : at + BLOCK] = _unit(vectors[at : at + BLOCK])
+    return vectors
 
 
 def _unit(vectors: Floats) -> Floats:
@@ -249,3 +256,10 @@ def _unit(vectors: Floats) -> Floats:
 
 def _turned(vectors: Floats, rotation: Floats | None) -> Floats:
     return vectors if rotation is None else np.asarray(vectors @ rotation, np.float32)
+
+
+def _all_turned(vectors: Floats, rotation: Floats | None) -> Floats:
+    """`vectors` (N, D) turned in their own place."""
+    for at in range(0, 0 if rotation is None else len(vectors), BLOCK):
+        vectors[at : at + BLOCK] = _turned(vectors[at : at + BLOCK], rotation)
+    return vectors

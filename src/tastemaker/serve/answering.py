@@ -16,10 +16,9 @@ import numpy as np
 from tastemaker.data.catalogue import PAD
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import RecipeError, StoreError
-from tastemaker.recipe import PlacementRecipe
 from tastemaker.serve import paging
 from tastemaker.serve.histories import NOTHING, history_of
-from tastemaker.serve.live import Live, Model
+from tastemaker.serve.live import HOME, Live, Model
 from tastemaker.serve.overload import OverloadError, Turns
 from tastemaker.serve.settings import Settings
 from tastemaker.serve.store import Answer, Given, Past, Store
@@ -28,7 +27,6 @@ from tastemaker.serve.wire import RankIn, RecommendIn, WishesIn
 from tastemaker.slate import Slate
 from tastemaker.trace import Pace, Trace
 
-HOME = "home"
 REMEMBERED = 20_000
 """People whose past is kept in memory, for when the store is down."""
 SAID_OF_NOW = 1e-3
@@ -81,7 +79,7 @@ class Answering:
         """
         placement = asked.placement or HOME
         model, shadow = self.live.standing.of(asked.user_id or "", placement)
-        place = model.recommender.recipe.placement(placement)
+        place = model.placement(placement)
         if place.about == "item":
             raise RecipeError(
                 f"The placement {placement!r} is about an item: ask GET /v1/items/{{item_id}}/similar."
@@ -107,7 +105,7 @@ class Answering:
         """Items of the asker's own in order; arguments as `recommend`."""
         placement = asked.placement or ""
         model, _ = self.live.standing.of(asked.user_id or "", placement)
-        model.recommender.recipe.placement(placement)
+        model.placement(placement)
         past, is_down = await self._past(asked.user_id)
         trace = Trace(self.pace, began + self.settings.budget_ms / 1000)
         async with self.turns:
@@ -134,16 +132,17 @@ class Answering:
         """What is like an item; arguments as `recommend`. Raises UnknownItemError."""
         placement = asked.placement or "more-like-this"
         model, _ = self.live.standing.of("", placement)
-        place = model.recommender.recipe.placement(placement)
+        place = model.placement(placement)
         who = Who("", None, None, NOTHING)
         trace = Trace(self.pace, began + self.settings.budget_ms / 1000)
         async with self.turns:
             wishes = _wishes(model, asked, placement, who, [])
             wishes.pop("device", None), wishes.pop("objective", None)
-            with trace.stage("retrieve"):
-                slate = model.recommender.similar(
-                    item_id=item_id, k=asked.k or place.k, all_seasons=all_seasons, **wishes
-                )
+            started = time.perf_counter()
+            slate = model.recommender.similar(
+                item_id=item_id, k=asked.k or place.k, all_seasons=all_seasons, **wishes
+            )
+            trace.took("retrieve", started)
             body, answer = self._told(model, asked, placement, who, slate, _NONE, trace, began)
             body["cursor"] = None
         self.store.note(answer)
@@ -295,7 +294,7 @@ def _listed(
 def _wishes(model: Model, asked: WishesIn, placement: str, who: Who, but: list[str]) -> dict[str, Any]:
     """As keywords of `Recommender`; those that nobody asked for are left out, since none is the quickest."""
     wishes: dict[str, Any] = {}
-    if placement != HOME or model.recommender.recipe.known_placements[HOME] != PlacementRecipe():
+    if placement != HOME or not model.is_home_plain:
         wishes["placement"] = placement
     exclude = [*asked.exclude, *who.past.hidden, *but]
     if exclude:

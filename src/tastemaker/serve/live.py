@@ -5,8 +5,11 @@ is changed. A request holds on to the model that it began with.
 """
 
 import asyncio
+import ctypes
+import gc
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tastemaker.errors import BundleError, RegistryError, TastemakerError, UnknownItemError
+from tastemaker.recipe import PlacementRecipe
 from tastemaker.recommend import Recommender
 from tastemaker.registry import Kind, Reference, Registry, Trial
 from tastemaker.serve import paging
@@ -27,6 +31,8 @@ LOOK_S = 0.25
 FRESH_DAYS = 30.0
 """A log whose newest event was so much older than the bundle is of another time, and stays there."""
 DAY_S = 86_400.0
+HOME = "home"
+"""The placement of a list that says none."""
 
 
 @dataclass
@@ -48,6 +54,22 @@ class Model:
         if not log.is_clock or not len(log.times):
             return False
         return made_at(self.recommender.bundle) - float(log.times.max()) < FRESH_DAYS * DAY_S
+
+    @cached_property
+    def placements(self) -> dict[str, PlacementRecipe]:
+        """All that there are, by name."""
+        return self.recommender.recipe.known_placements
+
+    def placement(self, name: str) -> PlacementRecipe:
+        """Empty for none in particular. Raises RecipeError where there is no such one."""
+        found = self.placements.get(name)
+        return self.recommender.recipe.placement(name) if found is None else found
+
+    @cached_property
+    def is_home_plain(self) -> bool:
+        """Whether nothing is said of the home page, so that it is a list as every other."""
+        recipe = self.recommender.recipe
+        return self.placements[HOME] == PlacementRecipe() and HOME not in recipe.reranking.named_placements
 
     @cached_property
     def shown_as(self) -> paging.Hashes:
@@ -263,6 +285,16 @@ def warm(model: Model) -> None:
         recommender.recommend(user_id=log.user_ids[int(known[0])], k=10, explain=False)
     recommender.recommend(history=[ids[0]], k=10, explain=False)
     recommender.recommend(history=[], k=10, explain=False)
+    _settle()
+
+
+def _settle() -> None:
+    """What was made to be kept isn't looked through again for what can be let go, and what making it took goes
+    back to the system."""
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError, AttributeError):  # other systems than Linux have other ways
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _drawn(person: str, trial: Trial) -> float:
