@@ -128,6 +128,14 @@ class StoreContract:
         assert weights[0] == 2.5
         assert math.isnan(weights[1])
 
+    def test_of_equal_times_the_last_to_come_is_the_newest(self, address):
+        async def work(store):
+            await store.add([Event(name, "ann", name, 7.0) for name in "zma"])
+            await store.add([Event("late", "ann", "late", 6.0), Event("k", "ann", "k", 7.0)])
+            return await store.past("ann", 3)
+
+        assert list(used(address, work).item_ids) == ["m", "a", "k"]
+
     def test_an_item_that_is_hidden_twice_is_hidden_once(self, address):
         async def work(store):
             await store.add([Event(str(n), "ann", "a", float(n), "hide") for n in range(2)])
