@@ -1,6 +1,6 @@
 """What a store promises, whichever database lies under it.
 
-An event is acknowledged only once it would survive the loss of power. It counts once, however often it is sent:
+An event is acknowledged only once it would survive the loss of power. It counts once, however often it comes:
 its `event_id` is the same then. What was acknowledged stands in the very next `past` of that person, asked by
 any process. Answers are only noted down: noting one never waits and never fails, and may be lost.
 """
@@ -71,7 +71,7 @@ class Past(NamedTuple):
 
 
 class Given(NamedTuple):
-    """One place of an answer. propensity: chance that it would have stood there; None where none was at work."""
+    """One place of an answer. propensity: chance that it would have stood there; None where none was."""
 
     item_id: str
     score: float
@@ -82,6 +82,7 @@ class Given(NamedTuple):
 class Answer(NamedTuple):
     """A list that was answered with.
 
+    recommendation_id: of its own; a shadow may share that of the answer that was shown.
     user_id: empty for somebody without a name.
     model_version: of the bundle.
     is_shadow: whether nobody was shown it.
