@@ -18,10 +18,11 @@ from tastemaker.serve.store import Answer, Event, Given, ItemChange, Past, Store
 T = TypeVar("T")
 
 
-COLUMNS = (
-    "recommendation_id user_id timestamp placement model_version device is_shadow item_id position score "
-    "source propensity features"
-).split()
+COLUMNS = [
+    *("recommendation_id", "user_id", "timestamp", "placement", "model_version", "device", "is_shadow"),
+    *("item_id", "position", "score", "source", "propensity", "features"),
+]
+
 """As the contract names them."""
 
 

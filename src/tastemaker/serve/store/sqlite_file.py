@@ -105,7 +105,7 @@ _LINES = {
     "SQLITE_NOTADB": "is not an SQLite file, or its first page is damaged",
     "SQLITE_READONLY": "can't be written: the file or its disk is read-only",
     "SQLITE_BUSY": f"is held by another process for more than {BUSY_S:.0f} s. Try again",
-    "SQLITE_CANTOPEN": "can't be opened: look at the rights of the file and its folder",
+    "SQLITE_CANTOPEN": "can't be opened: the disk is read-only, or rights forbid it",
 }
 
 
