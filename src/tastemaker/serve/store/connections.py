@@ -8,20 +8,16 @@ import asyncio
 import os
 import select
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import psycopg
 import structlog
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
 from tastemaker.errors import StoreError
-
-try:
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo
-    from psycopg_pool import AsyncConnectionPool, PoolTimeout
-except ImportError as missing:
-    raise StoreError("A PostgreSQL store needs psycopg: pip install 'tastemaker[postgres]'.") from missing
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -30,7 +26,7 @@ LIMIT_S = 1.9
 WAIT_S = 1.0
 """Of that, at most this long for a connection."""
 REST_S = 0.3
-"""After nobody got a connection, so long nobody tries: answers go on without the store meanwhile."""
+"""After the server couldn't be reached, so long nobody tries: answers go on without the store meanwhile."""
 SLOW_S = 60.0
 """What goes through a table in steps may take this long a step."""
 
@@ -79,9 +75,14 @@ def cut(connection: Connection) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
 
-async def _refuse_broken(connection: Connection) -> None:
-    if not is_quiet(connection):
-        raise psycopg.OperationalError("the server ended the connection")
+@contextmanager
+def _cut_at(time: float, connection: Connection) -> Iterator[None]:
+    """The block ends with an error of the connection once the loop's clock says `time`."""
+    timer = asyncio.get_running_loop().call_at(time, cut, connection)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 async def _prepare(connection: Connection) -> None:
@@ -101,7 +102,7 @@ async def _prepare(connection: Connection) -> None:
 
 
 class Connections:
-    """A pool of them.
+    """A pool of them. One that the server ended is replaced before it is used.
 
     Args:
         address: `postgresql://…`; what it says of timeouts goes before what we say.
@@ -123,55 +124,65 @@ class Connections:
         }
         self.shown = shown(address)
         self._address = make_conninfo(address, **{key: ours[key] for key in ours if key not in given})
-        self._pool = AsyncConnectionPool(
-            self._address,
-            kwargs={"autocommit": True},
-            min_size=1,
-            max_size=most,
-            open=False,
-            configure=_prepare,
-            check=_refuse_broken,
-            reconnect_timeout=WAIT_S / 2,  # then the next who asks tries anew
-            name="tastemaker",
-        )
+        self._free = asyncio.Semaphore(most)
+        self._idle: list[Connection] = []
         self._resting_until = 0.0
-
-    async def open(self) -> None:
-        """Raises: StoreError when the server can't be reached, or doesn't keep what it commits."""
-        try:
-            async with asyncio.timeout(3 * LIMIT_S):
-                connection = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
-                try:
-                    await _prepare(connection)
-                finally:
-                    await connection.close()
-                await self._pool.open()
-        except (psycopg.Error, TimeoutError, OSError) as error:
-            raise self._failed(error) from None
+        self._is_closed = False
 
     @asynccontextmanager
     async def __call__(self, limit_s: float = LIMIT_S) -> AsyncIterator[Connection]:
-        """A connection for as long as the block runs, at most `limit_s` seconds; each statement
-        commits by itself.
+        """A connection for as long as the block runs, at most `limit_s` seconds. Each
+        statement commits by itself.
 
         Raises: StoreError, also for whatever the database says in the block.
         """
         clock = asyncio.get_running_loop()
         start = clock.time()
+        if self._is_closed:
+            raise StoreError("The store is closed.")
         if start < self._resting_until:
             raise StoreError(f"The store {self.shown} can't be reached.")
         try:
-            async with self._pool.connection(timeout=WAIT_S) as connection:
-                timer = clock.call_at(start + limit_s, cut, connection)
-                try:
+            async with asyncio.timeout(WAIT_S):
+                await self._free.acquire()
+        except TimeoutError:
+            raise self._failed(TimeoutError("every connection is busy")) from None
+        try:
+            try:
+                connection = await self._taken(start + WAIT_S)
+            except (psycopg.Error, OSError) as error:
+                self._resting_until = clock.time() + REST_S
+                raise self._failed(error) from None
+            try:
+                with _cut_at(start + limit_s, connection):
                     yield connection
-                finally:
-                    timer.cancel()
-        except PoolTimeout as error:
-            self._resting_until = clock.time() + REST_S
-            raise self._failed(error) from None
-        except (psycopg.Error, OSError) as error:
-            raise self._failed(error) from None
+            except (psycopg.Error, OSError, UnicodeError) as error:
+                raise self._failed(error) from None
+            finally:
+                # What broke, or was left in the middle of something, is not used again.
+                is_fit = (
+                    not self._is_closed and connection.pgconn.transaction_status == TransactionStatus.IDLE
+                )
+                self._idle.append(connection) if is_fit else await connection.close()
+        finally:
+            self._free.release()
+
+    async def _taken(self, until: float) -> Connection:
+        """An idle connection that still stands, or a new one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if is_quiet(connection):
+                return connection
+            await connection.close()
+        async with asyncio.timeout_at(until):
+            connection = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
+        try:
+            with _cut_at(until, connection):
+                await _prepare(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
     def _failed(self, error: BaseException) -> StoreError:
         reason = told(error, self._address)
@@ -179,4 +190,7 @@ class Connections:
         return StoreError(f"The store {self.shown} failed: {reason.rstrip('.')}.")
 
     async def close(self) -> None:
-        await self._pool.close(timeout=WAIT_S)
+        """Those that are in use are closed when they come back."""
+        self._is_closed = True
+        while self._idle:
+            await self._idle.pop().close()

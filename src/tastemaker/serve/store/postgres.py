@@ -17,8 +17,8 @@ import psycopg
 from tastemaker.errors import StoreError
 from tastemaker.serve.store.batches import Batches
 from tastemaker.serve.store.connections import SLOW_S, Connections, told
-from tastemaker.serve.store.contract import Answer, Event, Given, ItemChange, Meaning, Past, Person
-from tastemaker.serve.store.frames import answers_frame, events_frame
+from tastemaker.serve.store.contract import Answer, Event, ItemChange, Meaning, Past, Person
+from tastemaker.serve.store.frames import answers_frame, events_frame, items_of, json_of
 from tastemaker.serve.store.postgres_tables import brought_up_to_date
 
 # Arrays in binary. Events a second in batches of 640: 76,000, as JSON 65,000, by COPY into a table between
@@ -83,7 +83,7 @@ def _number(value: float | None) -> float | None:
 
 
 def _answer_row(answer: Answer) -> tuple[Any, ...]:
-    items = orjson.dumps([list(item) for item in answer.items]).decode()
+    items = json_of(answer.items).decode()
     return (
         *(answer.recommendation_id, answer.is_shadow, answer.user_id, float(answer.at), answer.placement),
         *(answer.model_version, answer.device, items, answer.features, hashed(answer.user_id)),
@@ -99,8 +99,7 @@ def _event_row(nth: int, event: Event) -> tuple[Any, ...]:
 
 def _answer(row: tuple[Any, ...]) -> Answer:
     name, user, at, placement, model, device, is_shadow, items, features = row
-    given = [Given(*item) for item in orjson.loads(items)]
-    return Answer(name, user, at, placement, model, device, is_shadow, given, bytes(features))
+    return Answer(name, user, at, placement, model, device, is_shadow, items_of(items), bytes(features))
 
 
 class PostgresStore:
@@ -116,7 +115,6 @@ class PostgresStore:
         """Raises: StoreError when it can't be reached, may lose what it commits, or is of a newer version."""
         connections = Connections(address)
         try:
-            await connections.open()
             async with connections(SLOW_S) as connection:
                 await brought_up_to_date(connection)
         except BaseException:
