@@ -118,6 +118,18 @@ def test_services_that_start_together_make_the_tables_once(postgres):
     assert run(postgres, "SELECT number FROM tastemaker.version") == [(1,)]
 
 
+def test_two_who_send_the_same_events_in_opposite_orders_dont_wait_for_each_other(postgres):
+    async def work(store):
+        other = await opened(postgres)
+        for turn in range(4):
+            events = [Event(f"{turn}-{n}", "ann", "a", float(n)) for n in range(2000)]
+            one, two = await asyncio.gather(store.add(events), other.add(events[::-1]))
+            assert sum(one) + sum(two) == 2000
+        await other.close()
+
+    used(postgres, work)
+
+
 def test_tables_of_a_newer_version_are_refused_in_one_line(postgres):
     used(postgres, lambda store: store.check())
     run(postgres, "INSERT INTO tastemaker.version VALUES (99)")
