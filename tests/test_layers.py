@@ -17,7 +17,7 @@ ORDER = [
     ["features"],
     ["hits"],
     ["model"],
-    ["manifest"],
+    ["manifest", "door", "trace"],
     ["bundle"],
     ["retrieve"],
     ["rank"],

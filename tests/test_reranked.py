@@ -198,7 +198,7 @@ def test_the_command_line_takes_weights_and_a_file_of_rules(tastemaker, bundle, 
         (("--weight", "diversity"), "write a rule and a number"),
         (("--weight", "diversity=much"), "write a rule and a number"),
         (("--weight", "diversty=0.1"), "is no rule with a strength"),
-        (("--placement", "home"), "no placement 'home'"),
+        (("--placement", "hom"), "no placement 'hom'"),
         (("--age", "-3"), "age is -3"),
     ],
 )

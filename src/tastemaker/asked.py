@@ -1,6 +1,6 @@
 """One call, understood: what its lists are held to, how they are ranked, and by which rules shown."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from tastemaker.rank.wishes import Occasion
 from tastemaker.rerank.chain import Chain
 from tastemaker.rerank.draft import Request
 from tastemaker.retrieve.limits import Limit
+from tastemaker.retrieve.sources import Sources
 
 if TYPE_CHECKING:
     from tastemaker.data.impressions import Impressions
@@ -22,6 +23,8 @@ class Asked(NamedTuple):
     chain: the rules; None where there are none.
     country, age, impressions: as `Showing` has them.
     is_what_if: whether nobody is shown the answer; then nobody hears of it either.
+    about: what the list answers, see `PlacementRecipe`.
+    sources: where candidates come from; None for where the recipe has them from.
     """
 
     limit: Limit
@@ -31,6 +34,8 @@ class Asked(NamedTuple):
     age: float | None = None
     impressions: "Impressions | None" = None
     is_what_if: bool = False
+    about: Literal["person", "last", "item"] = "person"
+    sources: Sources | None = None
 
     def request(self, k: int, history: Rows, now: float, user_id: str, seed: int) -> Request:
         """Of one list of k, asked for by somebody who touched `history` (H,)."""

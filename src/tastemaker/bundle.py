@@ -23,6 +23,19 @@ from pydantic import ValidationError
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.interactions import Interactions
+from tastemaker.door.files import (
+    LARGEST_MANIFEST,
+    NAME,
+    content,
+    files_in,
+    one_line,
+    parsed,
+    plain_file,
+    read_array,
+    read_json,
+    told,
+)
+from tastemaker.door.parquet import read_parquet
 from tastemaker.errors import BundleError, RecipeError
 from tastemaker.features.batches import Scale
 from tastemaker.manifest import FORMAT, Manifest
@@ -166,34 +179,42 @@ class Bundle:
         Raises: BundleError naming the first file that is missing, surplus or changed.
         """
         path = Path(path)
-        manifest = _read_manifest(path)
+        manifest = read_manifest(path)
         _verify(path, manifest.files)
+        with one_line(path):
+            return cls._read(path, manifest)
+
+    @classmethod
+    def _read(cls, path: Path, manifest: Manifest) -> "Bundle":
         items, users = (manifest.columns.get(name) for name in ("items", "users"))
-        catalogue = Catalogue(_read_parquet(path / "catalogue.parquet"), tuple(items or ()))
-        evaluation = path / "evaluation.json"
-        rejected, golden, ranker = (path / name for name in ("rejected.csv", "golden.json", "ranker.json"))
-        return cls(
+        catalogue = Catalogue(read_parquet(path / "catalogue.parquet"), tuple(items or ()))
+        rejected = path / "rejected.csv"
+        evaluation, golden, ranker = (
+            read_json(path / name) if name in manifest.files else None
+            for name in ("evaluation.json", "golden.json", "ranker.json")
+        )
+        bundle = cls(
             manifest=manifest,
             catalogue=catalogue,
-            users=None if users is None else Catalogue(_read_parquet(path / "users.parquet"), tuple(users)),
+            users=None if users is None else Catalogue(read_parquet(path / "users.parquet"), tuple(users)),
             histories=_histories(path / "histories", manifest),
             arrays={
-                name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in ARRAYS
-                if f"{name}.npy" in manifest.files
+                name: read_array(path / f"{name}.npy") for name in ARRAYS if f"{name}.npy" in manifest.files
             },
             towers=_Unread(path, manifest.files, ".tflite"),
             originals=_Unread(path, manifest.files, ".keras"),
             learning=_Unread(path, manifest.files, ".npy", LEARNING),
-            encoders=json.loads((path / "encoders.json").read_bytes()),
+            encoders=read_json(path / "encoders.json"),
             tfidf=_part(_tfidf, path / "tfidf", manifest),
             pairs=_part(_pairs, path / "pairs", manifest),
-            evaluation=json.loads(evaluation.read_bytes()) if evaluation.exists() else None,
+            evaluation=evaluation,
             rejected=pl.read_csv(rejected, infer_schema=False, glob=False) if rejected.exists() else None,
-            golden=json.loads(golden.read_bytes()) if golden.exists() else (),
-            ranker=json.loads(ranker.read_bytes()) if ranker.exists() else None,
-            card=(path / "card.md").read_text(encoding="utf-8"),
+            golden=() if golden is None else golden,
+            ranker=ranker,
+            card=content(path / "card.md", LARGEST_MANIFEST).decode(),
         )
+        _check_shapes(path, bundle)
+        return bundle
 
 
 class _Unread(Mapping[str, bytes]):
@@ -292,10 +313,6 @@ def _parquet(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _read_parquet(path: Path) -> pl.DataFrame:
-    return pl.read_parquet(path, glob=False)  # a folder may well be called "films [2]"
-
-
 _UNSIGNED = '"checksum": ""'
 
 
@@ -321,10 +338,12 @@ def _part(made_of: Callable[[_Arrays], _Part], folder: Path, manifest: Manifest)
         return None
     try:
         # A scalar can't be mapped into memory as the large arrays are.
-        arrays = {Path(name).stem: np.load(folder / Path(name).name, allow_pickle=False) for name in names}
+        arrays = {Path(name).stem: read_array(folder / Path(name).name, mapped=False) for name in names}
         return made_of(arrays)
     except (KeyError, ValueError) as error:
-        raise BundleError(f"{folder.parent} is damaged: {folder.name} can't be read ({error}).") from None
+        raise BundleError(
+            f"{told(folder.parent)} is damaged: {folder.name} can't be read ({told(error)})."
+        ) from None
 
 
 def _tfidf(arrays: _Arrays) -> "Tfidf":
@@ -339,54 +358,101 @@ def _pairs(arrays: _Arrays) -> "Pairs":
     return Pairs.from_arrays(arrays)
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """What a bundle says of itself, its own checksum verified and nothing else.
+
+    Raises: BundleError where there is none, or none that this version reads.
+    """
     try:
-        text = (path / "manifest.json").read_bytes().decode()
-        values = json.loads(text)
+        text = content(path / "manifest.json", LARGEST_MANIFEST).decode()
+        values = parsed(text.encode(), path / "manifest.json")
         found, checksum = values.get("format"), values.get("checksum")
     except FileNotFoundError:
         what = (
             "has no manifest.json" if path.is_dir() else "is not there" if not path.exists() else "is a file"
         )
         raise BundleError(
-            f"{path} is not a bundle: it {what}. `tastemaker train … --out` makes one."
+            f"{told(path)} is not a bundle: it {what}. `tastemaker train … --out` makes one."
         ) from None
     except (OSError, ValueError, AttributeError) as error:
         what = "is a file" if isinstance(error, NotADirectoryError) else "has an unreadable manifest.json"
-        raise BundleError(f"{path} is not a bundle: it {what}.") from None
+        raise BundleError(f"{told(path)} is not a bundle: it {what}.") from None
     if found != FORMAT:
-        raise BundleError(f"{path} has format {found!r}; this version reads format {FORMAT}. Train it anew.")
+        raise BundleError(
+            f"{told(path)} has format {told(repr(found))}; this version reads format {FORMAT}. Train it anew."
+        )
     if not checksum or _signed(text.replace(f'"checksum": "{checksum}"', _UNSIGNED)) != text:
-        raise BundleError(f"{path} is damaged: manifest.json differs from what was written.")
+        raise BundleError(f"{told(path)} is damaged: manifest.json differs from what was written.")
     try:
         manifest = Manifest.model_validate_json(text)
         Recipe.of(manifest.recipe)
     except (ValidationError, RecipeError) as error:
-        raise BundleError(f"{path}/manifest.json is damaged: {str(error).splitlines()[0]}") from None
+        first = told(str(error).splitlines()[0])
+        raise BundleError(f"{told(path)}/manifest.json is damaged: {first}") from None
     return manifest
 
 
 def _verify(path: Path, files: Mapping[str, str]) -> None:
-    present = {str(p.relative_to(path)) for p in path.rglob("*") if not p.is_dir()} - {"manifest.json"}
+    try:
+        present = set(files_in(path)) - {"manifest.json"}
+    except OSError as error:
+        raise BundleError(f"{told(path)} can't be read: {error.strerror}.") from None
     for name in sorted(present | set(files)):
+        if not NAME.fullmatch(name) and name in files:
+            raise BundleError(f"{told(path)} is damaged: no file of a bundle is called {told(name)!r}.")
         if name not in present:
-            raise BundleError(f"{path} is damaged: {name} is missing.")
+            raise BundleError(f"{told(path)} is damaged: {name} is missing.")
         if name not in files:
-            raise BundleError(f"{path} is damaged: {name} is not in its manifest.")
-        file = path / name
-        if file.is_symlink() or not file.is_file():
-            raise BundleError(f"{path} is damaged: {name} is not a plain file.")
-        with file.open("rb") as stream:
+            raise BundleError(f"{told(path)} is damaged: {told(name)} is not in its manifest.")
+        with os.fdopen(plain_file(path / name), "rb") as stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() != files[name]:
-                raise BundleError(f"{path} is damaged: {name} differs from what was written.")
+                raise BundleError(f"{told(path)} is damaged: {name} differs from what was written.")
 
 
 def _histories(folder: Path, manifest: Manifest) -> Interactions:
     """Mapped: of a large log an answer needs one person's events."""
-    mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in EVENTS}
+    mapped = {name: read_array(folder / f"{name}.npy") for name in EVENTS}
     return Interactions(
-        _Ids(_read_parquet(folder / "users.parquet")["user_id"]),
+        _Ids(read_parquet(folder / "users.parquet")["user_id"]),
         **{name: np.asarray(array) for name, array in mapped.items()},
         is_ordered=manifest.is_ordered,
         is_clock=manifest.is_clock,
     )
+
+
+BY_ITEM = ("item_vectors", "item_inputs", "neighbour_vectors", "neighbour_queries")
+"""Of `ARRAYS`, those of a vector an item; see `Bundle`."""
+
+
+def _check_shapes(path: Path, bundle: Bundle) -> None:
+    """Whether the parts are of the same items and people. Raises BundleError.
+
+    Only what is small is looked through: what large arrays hold is for `registry.proving`.
+    """
+    items, log = bundle.catalogue.size, bundle.histories
+    wrong = ""
+    for name, array in bundle.arrays.items():
+        if name in BY_ITEM and (array.ndim != 2 or array.dtype.kind != "f"):
+            wrong = f"{name} are no vectors"
+        if (name in BY_ITEM or name.startswith(("popularity", "tries/"))) and array.shape[:1] != (items,):
+            wrong = f"{name} has {array.shape[:1]} rows, and the catalogue has {items:,} items"
+    offsets, events = log.offsets, len(log.rows)
+    if any(each.ndim != 1 for each in (offsets, log.rows, log.times, log.weights)):
+        wrong = "histories are no lists"
+    elif offsets.dtype != np.int64 or log.rows.dtype != np.int32 or len(offsets) != len(log.user_ids) + 1:
+        wrong = f"histories are of {len(offsets) - 1:,} people, and {len(log.user_ids):,} have a name"
+    elif not len(log.times) == len(log.weights) == events:
+        wrong = "histories have more times or weights than events"
+    elif offsets[0] != 0 or offsets[-1] != events or (np.diff(offsets) < 0).any():
+        wrong = "histories begin and end elsewhere than their events do"
+    if not isinstance(bundle.encoders, dict) or not isinstance(bundle.golden, Sequence):
+        wrong = "encoders or golden answers are of another kind"
+    if any(part is not None and len(part["starts"]) != items + 1 for part in _counted(bundle)):
+        wrong = "counted pairs or n-grams are of other items"
+    if wrong:
+        raise BundleError(f"{told(path)} is damaged: {wrong}.")
+
+
+def _counted(bundle: Bundle) -> Iterator[_Arrays | None]:
+    for part in (bundle.tfidf, bundle.pairs):
+        yield None if part is None else part.arrays()

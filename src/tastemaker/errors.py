@@ -65,3 +65,7 @@ class StoreError(TastemakerError):
 
 class RegistryError(TastemakerError):
     """A registry of models that is missing or damaged, or a version that it doesn't hold."""
+
+
+class KeysError(TastemakerError):
+    """A file of API keys that can't be read, or a key that isn't in it."""

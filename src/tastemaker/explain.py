@@ -117,6 +117,25 @@ def _scores_without_each(
     return recommender.nearest.scores(variants, [log.user_ids[user]] * (count + 1), rows)
 
 
+LOOKED_AT = 50
+"""Newest events of a history that a shown item is held against."""
+
+
+def resembling(recommender: "Recommender", history: Rows, rows: Rows) -> Reasons:
+    """What of a `history` (H,), oldest first, each of `rows` (n,) is most like, by the model's own vectors,
+    where it is like anything. That is no claim about why it stands there."""
+    if not len(history) or not len(rows):
+        return [()] * len(rows)
+    newest = history[-LOOKED_AT:]
+    likeness = recommender.nearest.neighbours.likeness(rows, newest)  # (n, H)
+    best = likeness.argmax(1)
+    titles = recommender.catalogue.titles
+    return [
+        (f"like {titles[newest[place]]}",) if likeness[row, place] > 0 else ()
+        for row, place in enumerate(best)
+    ]
+
+
 def kinship(catalogue: Catalogue, row: int, rows: Rows) -> Reasons:
     """What each of `rows` openly shares with `row`: series or franchise, then values of categories."""
     titles = catalogue.titles

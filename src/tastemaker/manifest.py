@@ -44,7 +44,7 @@ class Manifest(BaseModel):
     """every knob as it was, the columns' roles included"""
     columns: dict[str, list[Column]]
     """of items and, where there are any, users"""
-    history_length: int = 0
+    history_length: int = Field(0, ge=0, le=1_000_000)
     """newest events that the query tower sees"""
     value_scale: dict[str, Any] = {}
     """how strengths of events were standardised"""

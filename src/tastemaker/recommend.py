@@ -17,19 +17,22 @@ from tastemaker.asked import Asked
 from tastemaker.bundle import Bundle
 from tastemaker.data.catalogue import PAD, Rows
 from tastemaker.data.interactions import Interactions
+from tastemaker.door.files import one_line
 from tastemaker.errors import TastemakerError, UnknownItemError
-from tastemaker.explain import Reasons, because, kinship
+from tastemaker.explain import Reasons, because, kinship, resembling
 from tastemaker.golden import check, golden
 from tastemaker.hits import Hits, joined
 from tastemaker.rank.wishes import Showing, Wishes
-from tastemaker.recipe import RerankingRecipe
+from tastemaker.recipe import Recipe, RerankingRecipe
 from tastemaker.rerank.chain import Shown
 from tastemaker.retrieve.asker import Asker, nobody
 from tastemaker.retrieve.candidates import Candidates, merged, stacked
+from tastemaker.retrieve.liked import liked
 from tastemaker.retrieve.limits import Held
-from tastemaker.retrieve.sources import NEAREST, POPULARITY
+from tastemaker.retrieve.sources import LAST, NEAREST, POPULARITY
 from tastemaker.slate import Slate
 from tastemaker.stages import Stages
+from tastemaker.trace import NO_TRACE, Trace
 
 if TYPE_CHECKING:
     from tastemaker.data.tables import Source
@@ -55,8 +58,10 @@ class Recommender(Stages):
     @classmethod
     def load(cls, path: Path | str) -> "Recommender":
         """Open a bundle. Raises BundleError when it is missing, damaged or doesn't answer as it did."""
-        recommender = cls(Bundle.open(path))
-        check(recommender)
+        bundle = Bundle.open(path)
+        with one_line(Path(path)):
+            recommender = cls(bundle)
+            check(recommender)
         return recommender
 
     def save(self, path: Path | str) -> None:
@@ -117,6 +122,8 @@ class Recommender(Stages):
         k: int = 10,
         *,
         interactions: Interactions | None = None,
+        explain: bool = True,
+        trace: Trace = NO_TRACE,
         **wishes: Unpack[Wishes],
     ) -> Slate:
         """What to show to one person next, known or not.
@@ -126,6 +133,10 @@ class Recommender(Stages):
             history: item ids, oldest first, instead of what the log knows.
             k: at most so many items, fewer only where the catalogue runs out.
             interactions: replaces the log of the bundle; `tastemaker.data.read_log` makes one of a file.
+            explain: whether an item may only be there "because of" another that was taken out of the history
+                to see what happens, which takes ten times as long as the list; else it is said what in the
+                history it is most "like".
+            trace: how long stages may take, and where it is told how long they took.
             wishes: what the list is held to, and when and for what it is wanted; see `Wishes`.
         Raises: TastemakerError when neither or both of user and history are given, or k is below 1;
             FilterError; ObjectiveError.
@@ -133,9 +144,68 @@ class Recommender(Stages):
         k = self._length(k)
         asker = Asker.of(self.bundle, user_id, history, interactions)
         asked = self.asked(wishes)
-        (shown,) = self.lists(asker.log, asker.users, k, asked)
-        reasons = because(self, asker.log, int(asker.users[0]), shown.found, asked)
+        (shown,) = self.lists(asker.log, asker.users, k, asked, trace)
+        user = int(asker.users[0])
+        with trace.stage("explain"):
+            if explain and trace.allows("explain"):
+                reasons = because(self, asker.log, user, shown.found, asked)
+            else:
+                reasons = resembling(self, asker.log.of(user), shown.found.rows)
+        if "retrieve" in trace.skipped:
+            asker = asker._replace(why="there was no time to look for more")
         return self._personal(shown, asker, asked, reasons)
+
+    def rank(
+        self,
+        item_ids: Sequence[str],
+        user_id: str | None = None,
+        history: Sequence[str] | None = None,
+        *,
+        interactions: Interactions | None = None,
+        trace: Trace = NO_TRACE,
+        **wishes: Unpack[Wishes],
+    ) -> Slate:
+        """Items that somebody else chose, in the order that suits one person: seen ones too, none left out
+        but what a filter or a rule of the business keeps out, and those that the catalogue lacks.
+
+        Args:
+            item_ids: each once.
+            user_id, history, interactions, trace, wishes: as `recommend` takes them.
+        Raises: as `recommend`.
+        """
+        asked, asker = self.asked(wishes), Asker.of(self.bundle, user_id, history, interactions)
+        rows = self.catalogue.rows(item_ids)
+        unknown = [repr(id) for id, row in zip(item_ids, rows, strict=True) if row == PAD]
+        rows = np.array(list(dict.fromkeys(rows[rows != PAD].tolist())), np.int32)
+        if asked.limit.rows is not None:
+            rows = rows[asked.limit.rows[rows]]
+        log = asker.log.of_users(asker.users)
+        asker, own = asker._replace(log=log, users=np.zeros(1, np.int32)), log.of(0)
+        with trace.stage("retrieve"):
+            found = self._scored(log, rows)
+        if self.ranker is not None and len(own) and len(rows):
+            with trace.stage("rank"):
+                found = self.ranker.ordered(log, 0, found, asked.occasion, trace=trace)
+        shown = self.shown(found, max(1, len(rows)), asked, own, log.user_ids[0], trace=trace)
+        if unknown:
+            asker = asker._replace(
+                notes=(*asker.notes, f"not in the catalogue, left out: {', '.join(unknown)}")
+            )
+        return self._personal(shown, asker, asked, resembling(self, own, shown.found.rows))
+
+    def _scored(self, log: Interactions, rows: Rows) -> Candidates:
+        """`rows` (n,) as the one person of a log is thought to like them; of a stranger, by popularity."""
+        if not len(log.of(0)):
+            scores = np.asarray(self.bundle.arrays["popularity"][rows], np.float32)
+            name = POPULARITY
+        else:
+            scores = self.nearest.scores(
+                self.nearest.window(log, np.zeros(1, np.int32)), [log.user_ids[0]], rows
+            )[0]
+            name = NEAREST
+        order = np.argsort(-scores, kind="stable")
+        hits = Hits(rows[order][None], np.asarray(scores[order], np.float32)[None])
+        return merged((name,), (1.0,), [hits], max(1, len(rows)))
 
     def recommend_many(
         self,
@@ -225,9 +295,11 @@ class Recommender(Stages):
     def _personal(self, shown: Shown, asker: Asker, asked: Asked, reasons: Reasons | None = None) -> Slate:
         """What a source is called in a slate: the model by its kind, the last resort with why it was one."""
         called = {NEAREST: str(self.bundle.manifest.kind), POPULARITY: f"{POPULARITY}: {asker.why}"}
-        return self._slate(
-            shown, called, reasons, asker.query, (*asker.notes, *asked.limit.told(len(shown.found)))
-        )
+        query = asker.query
+        if LAST in shown.found.names:
+            last = liked(asker.log, int(asker.users[0]))[0]
+            query = f"{query}, because of {self.catalogue.titles[last]}"
+        return self._slate(shown, called, reasons, query, (*asker.notes, *asked.limit.told(len(shown.found))))
 
     def _slate(
         self,
@@ -354,4 +426,15 @@ class Recommender(Stages):
         self.lend(other)
         other.recipe = self.recipe.model_copy(update={"reranking": reranking})
         _ = other.usually  # what is wrong with them is said now
+        return other
+
+    def with_placements(self, recipe: Recipe) -> "Recommender":
+        """The same with the placements and the rules of another recipe. Raises RecipeError, FilterError where
+        they speak of what there isn't."""
+        other = Recommender(self.bundle)
+        self.lend(other)
+        changes = {"reranking": recipe.reranking, "placements": recipe.placements}
+        other.recipe = self.recipe.model_copy(update=changes)
+        for name in other.recipe.known_placements:
+            other.asked({"placement": name})
         return other

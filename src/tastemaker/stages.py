@@ -1,6 +1,6 @@
 """What one bundle answers with, a part a stage, each made when it is first asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from tastemaker.data.catalogue import Move, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import TastemakerError
 from tastemaker.rank.wishes import Occasion, Showing, held_of
-from tastemaker.recipe import Recipe, RerankingRecipe
+from tastemaker.recipe import PlacementRecipe, Recipe, RerankingRecipe, SourcesRecipe
 from tastemaker.rerank.chain import Shown
 from tastemaker.rerank.facts import Facts
 from tastemaker.rerank.memory import Memory
@@ -23,9 +23,11 @@ from tastemaker.retrieve.limits import Limits
 from tastemaker.retrieve.nearest import Nearest
 from tastemaker.retrieve.series import Series
 from tastemaker.retrieve.sources import Sources
+from tastemaker.trace import NO_TRACE, Trace
 
 if TYPE_CHECKING:
     from tastemaker.rank.ranker import Ranker
+    from tastemaker.recipe import BusinessRule
     from tastemaker.rerank.reranker import Reranker
     from tastemaker.retrieve.find import TitleFinder
 
@@ -33,8 +35,6 @@ Users = npt.NDArray[np.int32]
 Times = npt.NDArray[np.float64]
 
 NO_RULES = RerankingRecipe()
-RULED = ("placement", "weights", "rules")
-"""Wishes that rules are made for."""
 NOBODY, NEVER = np.zeros(0, np.int32), np.zeros(0)
 OLDEST = 150
 """Years that a viewer may have."""
@@ -114,19 +114,47 @@ class Stages:
         return self._asked({})
 
     def _asked(self, wishes: Showing) -> Asked:
-        limit, occasion = self.limits.of(**held_of(wishes)), Occasion.of(wishes, self.ranker)
+        name, rules = wishes.get("placement") or "", wishes.get("rules")
+        place = self._placement(name, rules)
+        limit = self.limits.of(**held_of(wishes), also=place.filter)
+        occasion = Occasion.of(wishes, self.ranker, place.objective)
         age, chain = wishes.get("age"), None
         if age is not None and not 0 <= age <= OLDEST:
             raise TastemakerError(f"age is {age}: give years, or leave it out.")
-        if self.recipe.reranking != NO_RULES or any(wishes.get(name) is not None for name in RULED):
-            chain = self.reranker.chain(
-                wishes.get("placement", ""), wishes.get("weights"), wishes.get("rules")
-            )
-        asked = Asked(limit, occasion, chain, wishes.get("country", ""), age, wishes.get("impressions"))
+        weights = {**place.weights, **(wishes.get("weights") or {})}
+        if self.recipe.reranking != NO_RULES or weights or rules is not None:
+            chain = self.reranker.chain(name, weights, rules)
+        sources = None if place.sources is None else self._sources_of(place.sources)
+        asked = Asked(
+            limit,
+            occasion,
+            chain,
+            wishes.get("country", ""),
+            age,
+            wishes.get("impressions"),
+            about=place.about,
+            sources=sources,
+        )
         if chain is None:
             return asked
         allowed = chain.allowed(asked.request(0, NOBODY, self._now(asked), "", 0))
         return asked if allowed is None else asked._replace(limit=limit.within(allowed))
+
+    def _placement(self, name: str, rules: "Sequence[BusinessRule] | None") -> PlacementRecipe:
+        """As the recipe has it, or rules that come with a request speak of it. Raises RecipeError."""
+        if rules is not None and any(name in rule.placements for rule in rules):
+            return self.recipe.known_placements.get(name, PlacementRecipe())
+        return self.recipe.placement(name)
+
+    def _sources_of(self, recipe: SourcesRecipe) -> Sources:
+        # Two threads may both make one; they are alike, and one is kept.
+        if recipe not in self._shared:
+            self._shared[recipe] = self.sources.sharing(recipe)
+        return self._shared[recipe]
+
+    @cached_property
+    def _shared(self) -> dict[SourcesRecipe, Sources]:
+        return {}
 
     def _now(self, asked: Asked) -> float:
         return self.facts.now if asked.occasion.now is None else asked.occasion.now
@@ -135,25 +163,44 @@ class Stages:
         """Candidates of which a list of k is chosen."""
         return min(max(k, self.recipe.retrieval.candidates), self.catalogue.size)
 
-    def in_order(self, log: Interactions, users: Users, most: int, asked: Asked) -> Iterator[Candidates]:
+    def in_order(
+        self, log: Interactions, users: Users, most: int, asked: Asked, trace: Trace = NO_TRACE
+    ) -> Iterator[Candidates]:
         """What comes into question for each of `users` (B,) of a log, best first, before any rule.
 
         Of somebody without a history the ranker knows nothing, and the sources' order stands.
         """
-        found = self.sources.search(log, users, most, asked.limit.rows)
+        with trace.stage("retrieve"):
+            found = self._found(log, users, most, asked, trace)
         for user, own in zip(users.tolist(), found, strict=True):
-            if self.ranker is None or not len(log.of(user)):
+            if self.ranker is None or not len(log.of(user)) or not trace.allows("rank"):
                 yield own
-            else:
-                yield self.ranker.ordered(log, user, own, asked.occasion, is_what_if=asked.is_what_if)
+                continue
+            with trace.stage("rank"):
+                ordered = self.ranker.ordered(
+                    log, user, own, asked.occasion, is_what_if=asked.is_what_if, trace=trace
+                )
+            yield ordered
 
-    def lists(self, log: Interactions, users: Users, k: int, asked: Asked) -> Iterator[Shown]:
+    def _found(
+        self, log: Interactions, users: Users, most: int, asked: Asked, trace: Trace
+    ) -> list[Candidates]:
+        sources, only = asked.sources or self.sources, asked.limit.rows
+        if not trace.allows("retrieve"):
+            return sources.popular(log, users, most, only)
+        if asked.about == "last":
+            return [sources.like_the_last(log, int(user), most, only) for user in users]
+        return sources.search(log, users, most, only)
+
+    def lists(
+        self, log: Interactions, users: Users, k: int, asked: Asked, trace: Trace = NO_TRACE
+    ) -> Iterator[Shown]:
         """What each of `users` (B,) of a log is shown: what the sources find, as the ranker orders it and
         the rules leave it."""
         most = k if self.ranker is None and asked.chain is None else self.pool(k)
-        for user, found in zip(users.tolist(), self.in_order(log, users, most, asked), strict=True):
+        for user, found in zip(users.tolist(), self.in_order(log, users, most, asked, trace), strict=True):
             times = log.times[log.offsets[user] : log.offsets[user + 1]] if log.is_clock else NEVER
-            yield self.shown(found, k, asked, log.of(user), log.user_ids[user], times)
+            yield self.shown(found, k, asked, log.of(user), log.user_ids[user], times, trace)
 
     def shown(
         self,
@@ -163,6 +210,7 @@ class Stages:
         history: Rows,
         user_id: str = "",
         history_at: Times = NEVER,
+        trace: Trace = NO_TRACE,
     ) -> Shown:
         """The k of `found` that somebody is shown who touched `history` (H,), as the rules leave them.
 
@@ -171,8 +219,12 @@ class Stages:
         """
         if asked.chain is None:
             return Shown(found.first(k))
-        request = asked.request(k, history, self._now(asked), user_id, self.recipe.seed)
-        return asked.chain(found, replace(request, history_at=history_at, allowed=asked.limit.rows))
+        # What the business demands was seen to when it was said what may come back; soft rules can be missed.
+        if not trace.allows("rerank"):
+            return Shown(found.first(k))
+        with trace.stage("rerank"):
+            request = asked.request(k, history, self._now(asked), user_id, self.recipe.seed)
+            return asked.chain(found, replace(request, history_at=history_at, allowed=asked.limit.rows))
 
     def lend(self, other: "Stages", move: Move | None = None) -> None:
         """Give another what was costly to make and serves it too.

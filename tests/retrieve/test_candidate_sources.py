@@ -160,7 +160,7 @@ def test_a_history_of_nothing_is_answered_by_those_who_need_none(world):
     slate = asked_with(undated, nearest=0, newest=1).recommend(history=[], k=N)
     assert rows(slate)[:30] == list(range(30, 60))
     assert rows(slate)[30:33] == [0, 1, 2]
-    assert slate[30].source == "popularity: it is empty"
+    assert slate[30].source == "popularity: there is no history"
     assert [item.score for item in slate] == sorted((item.score for item in slate), reverse=True)
 
 

@@ -20,8 +20,11 @@ from tastemaker.cli import (
     evaluate,
     explore,
     items,
+    keys,
+    models,
     ope,
     raters,
+    serve,
     train,
     tune,
 )
@@ -38,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(items.app, name="items")
+app.add_typer(models.app, name="models")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("tuned")(tune.tuned)
@@ -50,6 +54,8 @@ app.add_typer(raters.app, name="raters")
 app.command("ope")(ope.ope)
 app.command("drift")(drift.drift)
 app.command("explore")(explore.explore)
+app.add_typer(keys.app, name="keys")
+app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 
 

@@ -161,6 +161,7 @@ def ruled(
     recipe = recommender.recipe.reranking
     if rules is not None:
         recipe = recipe.model_copy(update={"rules": tuple(rules_of(recommender, rules, placement))})
+    recommender.recipe.model_copy(update={"reranking": recipe}).placement(placement)  # or it says no
     return recommender.with_rules(recipe.at(placement).weighed(strengths(weights or ())))
 
 

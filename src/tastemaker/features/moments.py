@@ -253,9 +253,9 @@ class Moments:
         mine = popular[len(rows) :]
         yield popular[: len(rows)] - (mine.mean() if len(mine) else np.nan)
         yield popular[: len(rows)] - (mine[-BRIEF:].mean() if len(mine) else np.nan)
-        years = self._released / YEAR_DAYS
-        yield np.abs(years.take(rows) - (years[seen.rows[-1]] if len(seen.rows) else np.nan))
-        apart = np.abs(years.take(rows)[:, None] - years.take(seen.rows[-BRIEF:]))
+        years, their_years = (self._released.take(some) / YEAR_DAYS for some in (rows, seen.rows[-BRIEF:]))
+        yield np.abs(years - (their_years[-1] if len(their_years) else np.nan))
+        apart = np.abs(years[:, None] - their_years)
         yield apart.mean(1) if apart.shape[1] else np.nan
         if self._follows is not None:
             yield from self._follows.of(rows, seen.rows)

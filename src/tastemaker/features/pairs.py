@@ -104,6 +104,7 @@ class Pairs:
         weights = sparse.csr_array(
             (arrays["weights"], arrays["columns"], arrays["starts"]), shape=(items, items)
         )
+        weights.check_format()  # a column past the last would be read from wherever it pointed
         return cls(weights, float(arrays["decay"][0]))
 
 

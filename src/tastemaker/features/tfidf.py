@@ -101,6 +101,7 @@ class Tfidf:
         starts, hashes = arrays["starts"], arrays["hashes"]
         shape = (len(starts) - 1, len(hashes))
         matrix = sparse.csr_array((arrays["weights"], arrays["columns"], starts), shape=shape)
+        matrix.check_format()  # a column past the last would be read from wherever it pointed
         shortest, longest = arrays["ngrams"].tolist()
         return cls((shortest, longest), hashes, arrays["idf"], matrix)
 

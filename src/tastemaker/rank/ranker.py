@@ -27,6 +27,7 @@ from tastemaker.retrieve.nearest import Nearest
 from tastemaker.retrieve.series import Series
 from tastemaker.retrieve.sources import NAMES
 from tastemaker.retrieve.tower import Tower
+from tastemaker.trace import NO_TRACE, Trace
 
 Floats = npt.NDArray[np.float32]
 
@@ -191,6 +192,7 @@ class Ranker:
         occasion: Occasion = NO_OCCASION,
         *,
         is_what_if: bool = False,
+        trace: Trace = NO_TRACE,
     ) -> Candidates:
         """The same candidates, best first by the objective; ties as retrieval had them.
 
@@ -201,6 +203,8 @@ class Ranker:
         sheet = self.view.sheet(log, user, found, occasion)
         if self.watch is not None and not is_what_if:
             self.watch(found, sheet)
+        if trace is not NO_TRACE:
+            trace.seen = found, sheet
         heads = self.heads(sheet)
         return found.sorted_by((occasion.objective or self.objective)(heads))
 

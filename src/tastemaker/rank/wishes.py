@@ -80,10 +80,15 @@ class Occasion(NamedTuple):
     objective: Objective | None = None
 
     @classmethod
-    def of(cls, wishes: Showing, ranker: "Ranker | None") -> "Occasion":
-        """Raises: ObjectiveError where the objective is no formula, or of something that isn't foretold;
+    def of(cls, wishes: Showing, ranker: "Ranker | None", usual: str | None = None) -> "Occasion":
+        """
+        Args:
+            usual: objective of the placement, where none is wished for and a ranker can tell.
+        Raises: ObjectiveError where the objective is no formula, or of something that isn't foretold;
         TastemakerError where `now` is no time."""
         now, text = moment_of(wishes.get("now")), cast(Wishes, wishes).get("objective")
+        if text is None and ranker is not None:
+            text = usual
         if text is None:
             return cls(now, cast(Wishes, wishes).get("device", ""))
         if ranker is None:

@@ -6,12 +6,13 @@ A recipe may name a `base` beside it and write only what differs.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from tastemaker.errors import RecipeError
+from tastemaker.errors import RecipeError, hint
 from tastemaker.recipe.mistakes import one_line
+from tastemaker.recipe.placements import NAME, USUAL, PlacementRecipe
 from tastemaker.recipe.ranking import RankingRecipe
 from tastemaker.recipe.reranking import RerankingRecipe
 from tastemaker.recipe.rules import BusinessRule, read_rules
@@ -49,6 +50,7 @@ __all__ = [
     "IndexRecipe",
     "LossRecipe",
     "NegativesRecipe",
+    "PlacementRecipe",
     "RankingRecipe",
     "Recipe",
     "RerankingRecipe",
@@ -79,6 +81,7 @@ class Recipe(Table):
     retrieval: RetrievalRecipe = RetrievalRecipe()
     ranking: RankingRecipe = RankingRecipe()
     reranking: RerankingRecipe = RerankingRecipe()
+    placements: dict[Annotated[str, Field(pattern=NAME)], PlacementRecipe] = Field(default_factory=dict)
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
     @classmethod
@@ -108,6 +111,22 @@ class Recipe(Table):
                 value = {key: value}
             values = merged(values, value)
         return Recipe.of(values)
+
+    def placement(self, name: str) -> PlacementRecipe:
+        """What is said of one placement; empty for none in particular. One that rules alone speak of is a
+        list for a person. Raises RecipeError where there is no such one."""
+        if not name:
+            return PlacementRecipe()
+        known = self.known_placements
+        if name not in known:
+            raise RecipeError(f"There is no placement {name!r}. {hint(name, known)}")
+        return known[name]
+
+    @property
+    def known_placements(self) -> dict[str, PlacementRecipe]:
+        """All placements by name: the usual ones, those of the recipe, and those that rules speak of."""
+        ruled = dict.fromkeys(self.reranking.named_placements, PlacementRecipe())
+        return {**USUAL, **ruled, **self.placements}
 
     def as_toml(self) -> str:
         """What it names, as a file that `read` takes; what it leaves open stays open."""

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from tastemaker.errors import RecipeError, hint
+from tastemaker.errors import RecipeError
 from tastemaker.recipe.rules import BusinessRule
 from tastemaker.recipe.tables import Table
 from tastemaker.recipe.toml import merged
@@ -147,14 +147,17 @@ class RerankingRecipe(Table):
                 ) from None
         return self
 
+    @property
+    def named_placements(self) -> list[str]:
+        """That something is said of here, by tables or rules."""
+        return list(
+            dict.fromkeys([*self.placements, *(name for rule in self.rules for name in rule.placements)])
+        )
+
     def at(self, placement: str) -> "RerankingRecipe":
-        """With what differs in a placement; empty for none. Raises RecipeError where there is no such one."""
+        """With what differs in a placement, if anything does; empty for none."""
         if not placement:
             return self
-        named = dict.fromkeys([*self.placements, *(name for rule in self.rules for name in rule.placements)])
-        if placement not in named:
-            told = hint(placement, named) if named else "No placement is named in the recipe."
-            raise RecipeError(f"There is no placement {placement!r}. {told}")
         own = self.model_dump(exclude_unset=True, exclude={"placements"})
         return RerankingRecipe.model_validate(merged(own, self.placements.get(placement, {})))
 

@@ -53,7 +53,7 @@ class Asker(NamedTuple):
         rows = bundle.catalogue.rows(map(str, history))
         unknown = [repr(str(id)) for id, row in zip(history, rows, strict=True) if row == PAD]
         notes = (f"not in the catalogue, left out: {', '.join(unknown)}",) if unknown else ()
-        why = "none of its items is known" if len(history) else "it is empty"
+        why = "nothing of the history is known" if len(history) else "there is no history"
         return cls(*nobody(rows[rows != PAD]), f"a history of {len(history)}", why, notes)
 
 

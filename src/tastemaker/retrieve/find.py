@@ -83,6 +83,34 @@ class TitleFinder:
         )
         return self._one(typed, rows or self._by_words(key) or self._by_spelling(typed, key))
 
+    def search(self, typed: str, k: int) -> list[tuple[int, float]]:
+        """The k rows that `typed` may mean, best first, with how near each is, 0 to 100; seasons of one series
+        are one row, their first. For whoever is still typing: beginnings of names come first, then names
+        that hold the words, then near spellings.
+        """
+        key = normalised(typed)
+        if not key:
+            return []
+        found: dict[str, float] = {}
+        keys = self._keys
+        if key in self._names or key in self._bare:
+            found[key] = 100.0
+        begins = sorted((name for name in keys if name.startswith(key) and name not in found), key=len)
+        found |= {name: 90.0 + 9.0 * len(key) / len(name) for name in begins[: 4 * k]}
+        if len(found) < k and f" {key}" in self._all_keys:
+            inside = sorted((name for name in keys if f" {key}" in name and name not in found), key=len)
+            found |= {name: 80.0 + 9.0 * len(key) / len(name) for name in inside[: 4 * k]}
+        if len(found) < k:
+            near = process.extract(key, keys, scorer=fuzz.WRatio, limit=4 * k, score_cutoff=CLOSE)
+            found |= {name: 0.8 * float(score) for name, score, _ in near if name not in found}
+        best: dict[int, float] = {}
+        for name, score in sorted(found.items(), key=lambda each: -each[1]):
+            for same in self._series(self._rows([name])):
+                best.setdefault(self._first(same), score)
+            if len(best) >= k:
+                break
+        return list(best.items())[:k]
+
     @cached_property
     def _literal(self) -> dict[str, list[int]]:
         return _index(_literally(enumerate(self.titles)))

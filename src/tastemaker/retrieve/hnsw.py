@@ -59,7 +59,7 @@ class Hnsw(Distinct):
         """Built by one thread, because several would build another each time."""
         faiss = native.library()
         scaled = self.vectors[self.copies.first] * np.float32(self.half.scale)
-        vectors = evened(scaled * np.float32(LARGEST / max(longest(scaled), 1)), ROOM)
+        vectors = native.wide(evened(scaled * np.float32(LARGEST / max(longest(scaled), 1)), ROOM))
         kind = faiss.ScalarQuantizer.QT_fp16
         index = faiss.IndexHNSWSQ(vectors.shape[1], kind, LINKS, faiss.METRIC_L2)
         index.hnsw.efConstruction = BUILT

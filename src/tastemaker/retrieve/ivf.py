@@ -89,19 +89,19 @@ class Ivf(Approximate):
     def filled(self) -> Any:
         """FAISS's own, with every vector in its list."""
         faiss = native.library()
-        dim, kind = self.vectors.shape[1], faiss.ScalarQuantizer.QT_fp16
+        kind = faiss.ScalarQuantizer.QT_fp16
         # The centres are looked through one query at a time, too: a product of matrices rounds by who shares
         # the batch, and so would the choice of lists.
         centres = native.halved(self.centres, Half.of(self.centres))
         index = faiss.IndexIVFScalarQuantizer(
-            centres, dim, len(self.centres), kind, faiss.METRIC_INNER_PRODUCT, False
+            centres, centres.d, len(self.centres), kind, faiss.METRIC_INNER_PRODUCT, False
         )
         index.is_trained = True
         rows = np.arange(len(self.vectors), dtype=np.int64)
         for at, block in self.half.blocks(self.vectors):
             lists = np.ascontiguousarray(self.lists[at : at + len(block)], np.int64)
-            pointers = [faiss.swig_ptr(array) for array in (block, rows[at:], lists)]
-            index.add_core(len(block), *pointers, None)
+            arrays = native.wide(block), rows[at:], lists  # held until FAISS has read them
+            index.add_core(len(block), *map(faiss.swig_ptr, arrays), None)
         return index
 
 

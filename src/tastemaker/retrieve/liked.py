@@ -51,9 +51,9 @@ class LikeTheLiked:
         rows = np.full((len(users), k), PAD, np.int32)
         scores = np.full((len(users), k), -np.inf, np.float32)
         for place, user in enumerate(users):
-            liked = _liked(log, int(user))
-            if len(liked):
-                found, said = self._of(liked, k, log.of(int(user)), only)
+            own = liked(log, int(user))
+            if len(own):
+                found, said = self._of(own, k, log.of(int(user)), only)
                 rows[place, : len(found)], scores[place, : len(found)] = found, said
         return Hits(rows, scores)
 
@@ -75,13 +75,13 @@ class LikeTheLiked:
         return found[order], highest[order]
 
 
-def _liked(log: Interactions, user: int) -> Rows:
+def liked(log: Interactions, user: int) -> Rows:
     """(n,) what one person liked, each once, newest first."""
     own = slice(log.offsets[user], log.offsets[user + 1])
     rows, weights = log.rows[own], log.weights[own]
-    liked = rows[weights >= weights.mean() - 1e-6][::-1] if len(rows) else rows
-    _, first = np.unique(liked, return_index=True)
-    return np.asarray(liked[np.sort(first)][:LIKED], np.int32)
+    found = rows[weights >= weights.mean() - 1e-6][::-1] if len(rows) else rows
+    _, first = np.unique(found, return_index=True)
+    return np.asarray(found[np.sort(first)][:LIKED], np.int32)
 
 
 @dataclass(frozen=True)

@@ -61,21 +61,27 @@ class Limits:
         self._filters = Filters(catalogue)
 
     def of(
-        self, filter: str | None = None, only: Sequence[str] | None = None, exclude: Sequence[str] = ()
+        self,
+        filter: str | None = None,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        also: str | None = None,
     ) -> Limit:
-        """The rows that pass all three.
+        """The rows that pass all.
 
         Args:
             filter: as `predicate` reads it; None lets all pass.
             only: ids that may come back, none of them others; None for all.
             exclude: ids that may not.
+            also: another filter, of the placement.
         Raises: FilterError.
         """
-        if filter is None and only is None and not len(exclude):
+        filters = [text for text in (filter, also) if text is not None]
+        if not filters and only is None and not len(exclude):
             return Limit()
         rows, notes = np.ones(self._catalogue.size, np.bool_), []
-        if filter is not None:
-            passed = self._filters.passed(filter)
+        for text in filters:
+            passed = self._filters.passed(text)
             rows &= passed.rows
             if not rows.any():
                 notes += [". ".join(["nothing passes the filter", *passed.remarks])]

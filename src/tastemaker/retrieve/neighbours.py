@@ -81,6 +81,10 @@ class Neighbours:
         blended = self._blended(scores, self._texts.similarity(asked))
         return best(blended, k, exclude, Recount(slack, again), only)
 
+    def likeness(self, rows: Rows, others: Rows) -> Floats:
+        """(n, H) of each of `rows` (n,) to each of `others` (H,), by the vectors alone."""
+        return np.asarray(self.vectors[rows] @ self.queries[others].T, np.float32)
+
     @property
     def _texts(self) -> "Tfidf | None":
         return self.tfidf if self.tfidf_share else None

@@ -6,6 +6,7 @@ catalogue does.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from tastemaker.hits import Bools, Hits
 from tastemaker.recipe import Recipe, SourcesRecipe
 from tastemaker.retrieve import standing
 from tastemaker.retrieve.candidates import Candidates, merged, stacked
-from tastemaker.retrieve.liked import Alike, LikeTheLiked
+from tastemaker.retrieve.liked import Alike, LikeTheLiked, liked
 from tastemaker.retrieve.nearest import Nearest
 from tastemaker.retrieve.series import Series
 
@@ -30,6 +31,9 @@ Users = npt.NDArray[np.int32]
 
 NEAREST, POPULARITY = "nearest", "popularity"
 """The last two resorts: what the model says of somebody with a history, and what is popular."""
+
+LAST = "like_the_last"
+"""What is like the last thing liked, of a placement that asks for that alone."""
 
 NAMES = (*SourcesRecipe.model_fields, POPULARITY)
 """Of all sources."""
@@ -57,9 +61,14 @@ class Sources:
         self._bundle, self._nearest, self._series = bundle, nearest, series
         recipe = Recipe.of(bundle.manifest.recipe).retrieval
         self._half_life_days = recipe.half_life_days
-        given: Mapping[str, float] = recipe.sources.model_dump()
-        self.shares = {name: share for name, share in given.items() if share > 0}
+        self.shares = _shares(recipe.sources)
         self._made: dict[str, Source] = {}
+
+    def sharing(self, recipe: SourcesRecipe) -> "Sources":
+        """The same sources with other shares."""
+        other = copy(self)  # what is made by one is used by both
+        other.shares = _shares(recipe)
+        return other
 
     def search(self, log: Interactions, users: Users, k: int, only: Bools | None = None) -> list[Candidates]:
         """The first k candidates for each of `users` (B,) of a log; fewer only where no more are left."""
@@ -79,6 +88,19 @@ class Sources:
             shares = [self.shares.get(name, 0.0) for name in own]
             answers.append(merged(tuple(own), shares, list(own.values()), k))
         return answers
+
+    def popular(self, log: Interactions, users: Users, k: int, only: Bools | None = None) -> list[Candidates]:
+        """What is popular, for each of `users` (B,) of a log: for those whom there is no time to look for."""
+        hits = self._ask(POPULARITY, log, users, k, only)
+        return [merged((POPULARITY,), (0.0,), [_one(hits, place)], k) for place in range(len(users))]
+
+    def like_the_last(self, log: Interactions, user: int, k: int, only: Bools | None = None) -> Candidates:
+        """The k most like what one person liked last; where nothing is, what `search` finds."""
+        last = liked(log, user)[:1]
+        if not len(last):
+            return self.search(log, np.array([user], np.int32), k, only)[0]
+        hits = self._neighbours_of(last, k, [log.of(user)], only)
+        return merged((LAST,), (1.0,), [hits], k)
 
     def ranked(self, log: Interactions, users: Users, k: int, only: Bools | None = None) -> Hits:
         """The same rows and scores, (B, k), but not where they came from; one source takes no merging."""
@@ -127,6 +149,11 @@ class Sources:
     ) -> Hits:
         whole = np.ones((len(rows), 1), np.float32)
         return self._nearest.neighbours.search(rows[:, None], whole, k, exclude, only)
+
+
+def _shares(recipe: SourcesRecipe) -> dict[str, float]:
+    given: Mapping[str, float] = recipe.model_dump()
+    return {name: share for name, share in given.items() if share > 0}
 
 
 def _brought(lists: Sequence[Hits]) -> npt.NDArray[np.int64]:

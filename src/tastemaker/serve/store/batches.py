@@ -5,6 +5,7 @@ database stands here: a store gives `write`, which returns once all of it is saf
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
@@ -62,6 +63,7 @@ class Batches:
         self._answers: deque[Answer] = deque()
         self._events_waiting = 0
         self._answers_writing = 0
+        self._since = 0.0
         self._writer: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -70,6 +72,11 @@ class Batches:
     def waiting(self) -> int:
         """Events and answers that aren't written yet, those in the batch of the moment too."""
         return self._events_waiting + len(self._answers) + self._answers_writing
+
+    @property
+    def lag_s(self) -> float:
+        """How long what waits has waited at most, in seconds; 0 where nothing does."""
+        return time.monotonic() - self._since if self.waiting else 0.0
 
     async def add(self, events: Sequence[Event]) -> list[bool]:
         """Which of the events (n,) were new, once all are safe.
@@ -83,6 +90,8 @@ class Batches:
         # One call alone is let through whatever its size: it would never fit otherwise.
         if self._events_waiting and self._events_waiting + len(events) > self._most_events:
             raise StoreError(f"{self._events_waiting} events are waiting to be written: try again later.")
+        if not self.waiting:
+            self._since = time.monotonic()
         told: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
         self._calls.append(Call(events, told))
         self._events_waiting += len(events)
@@ -94,6 +103,8 @@ class Batches:
         if self._is_closed or len(self._answers) + self._answers_writing >= self._most_answers:
             self.dropped += 1
             return False
+        if not self.waiting:
+            self._since = time.monotonic()
         self._answers.append(answer)
         if len(self._answers) >= BATCH_ANSWERS:
             self._start()
@@ -139,7 +150,7 @@ class Batches:
 
     async def _write_one(self) -> None:
         calls: list[Call] = []
-        size = 0
+        size, began = 0, time.monotonic()
         while self._calls and (not calls or size + len(self._calls[0].events) <= BATCH_EVENTS):
             calls.append(self._calls.popleft())
             size += len(calls[-1].events)
@@ -148,6 +159,7 @@ class Batches:
         try:
             await self._tell(calls, answers)
         finally:
+            self._since = began  # what still waits came while this was written
             self._events_waiting -= size
             self._answers_writing = 0
             for call in calls:

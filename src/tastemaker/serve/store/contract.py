@@ -185,6 +185,16 @@ class Store(Protocol):
         """Events and answers that aren't written yet."""
         ...
 
+    @property
+    def lag_s(self) -> float:
+        """How long the oldest of them has waited, in seconds."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Answers that were dropped, since too many were waiting."""
+        ...
+
     async def close(self) -> None:
         """Write what waits, and let go. Further calls raise StoreError."""
         ...

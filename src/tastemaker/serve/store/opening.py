@@ -6,14 +6,24 @@ from tastemaker.errors import StoreError
 from tastemaker.serve.store.contract import Store
 
 
-async def opened(address: str) -> Store:
+async def opened(address: str, spool: Path | None = None) -> Store:
     """A store that is ready, its tables made or brought up to date.
 
     Args:
         address: `postgresql://user@host/database`, or the path of an SQLite file, also as `sqlite:///path`.
             A password is better left to the environment (PGPASSWORD, PGPASSFILE) than written here.
+        spool: a folder that events wait in while the database is down; None refuses them then.
     Raises: StoreError when it can't be reached, or was made by a newer version.
     """
+    store = await _opened(address)
+    if spool is None:
+        return store
+    from tastemaker.serve.store.spool import Spooled
+
+    return await Spooled.opened(store, spool)
+
+
+async def _opened(address: str) -> Store:
     scheme, colon, rest = address.partition("://")
     if colon and scheme in ("postgresql", "postgres"):
         try:

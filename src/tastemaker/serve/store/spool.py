@@ -65,6 +65,14 @@ class Spooled:
     def waiting(self) -> int:
         return self._store.waiting + self._appends.waiting + self.spooled
 
+    @property
+    def lag_s(self) -> float:
+        return self._store.lag_s
+
+    @property
+    def dropped(self) -> int:
+        return self._store.dropped
+
     async def add(self, events: Sequence[Event]) -> list[bool]:
         try:
             return await self._store.add(events)

@@ -142,6 +142,10 @@ class SqliteStore:
         return self._batches.waiting
 
     @property
+    def lag_s(self) -> float:
+        return self._batches.lag_s
+
+    @property
     def dropped(self) -> int:
         """Answers that were lost so far."""
         return self._batches.dropped

@@ -1,0 +1,274 @@
+"""Which models answer in this process: the live one, those being tried, and how another takes their place.
+
+A model is opened beside the one that answers, verified, asked its golden requests and warmed; then one reference
+is changed. A request holds on to the model that it began with.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tastemaker.errors import BundleError, RegistryError, TastemakerError, UnknownItemError
+from tastemaker.recommend import Recommender
+from tastemaker.registry import Kind, Reference, Registry, Trial
+from tastemaker.serve import paging
+from tastemaker.serve.histories import made_at
+from tastemaker.serve.settings import Settings
+from tastemaker.serve.store import ItemChange, Store
+from tastemaker.serve.watch import logs
+
+LOOK_S = 0.25
+"""How often it is looked whether another model should answer."""
+FRESH_DAYS = 30.0
+"""A log whose newest event was so much older than the bundle is of another time, and stays there."""
+DAY_S = 86_400.0
+
+
+@dataclass
+class Model:
+    """One model that answers.
+
+    Attributes:
+        version: of its bundle, before any item came or went.
+    """
+
+    version: str
+    recommender: Recommender
+
+    @cached_property
+    def is_of_now(self) -> bool:
+        """Whether its log goes on today. Else, and without a clock, time stands still after a person's newest
+        event: what is new or popular is so as of then."""
+        log = self.recommender.bundle.histories
+        if not log.is_clock or not len(log.times):
+            return False
+        return made_at(self.recommender.bundle) - float(log.times.max()) < FRESH_DAYS * DAY_S
+
+    @cached_property
+    def shown_as(self) -> paging.Hashes:
+        """(N,) what cursors call each item."""
+        return paging.hashes(self.recommender.catalogue.ids)
+
+    def shown(self, cursor: str) -> tuple[paging.Hashes, list[str]]:
+        """What a cursor says was shown, and those ids of it that there still are. Raises TastemakerError."""
+        shown = paging.shown_before(cursor)
+        rows = np.flatnonzero(np.isin(self.shown_as, shown))
+        return shown, self.recommender.catalogue.id_list(rows.tolist())
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What answers, at one moment.
+
+    Attributes:
+        number: of the registry's reference; 0 for one bundle alone.
+        live: what answers.
+        trials: with the models that are being tried.
+    """
+
+    number: int
+    live: Model
+    trials: tuple[tuple[Trial, Model], ...] = ()
+
+    def of(self, person: str, placement: str) -> tuple[Model, Model | None]:
+        """Who answers this person at this placement, and who is asked too without being shown.
+
+        The same person is always with the same one, as long as a trial's share stays or grows.
+        """
+        answering, shadow = self.live, None
+        for trial, model in self.trials:
+            if trial.placement in ("", placement) and _drawn(person, trial) < trial.share:
+                if trial.kind == "canary":
+                    answering = model
+                else:
+                    shadow = model
+        return answering, shadow
+
+
+@dataclass
+class Live:
+    """The models of one process; all of it belongs to one event loop.
+
+    Attributes:
+        refused: why the last model that should have answered doesn't, by version.
+        items_at: number of the last change of items that the models know of.
+    """
+
+    settings: Settings
+    store: Store
+    standing: Standing
+    registry: Registry | None = None
+    refused: dict[str, str] = field(default_factory=dict)
+    items_at: int = 0
+    swapped: int = 0
+
+    @classmethod
+    async def started(cls, settings: Settings, store: Store) -> "Live":
+        """With the model that the settings name, warm.
+
+        Raises: BundleError, RegistryError.
+        """
+        registry = None if settings.registry is None else Registry.opened(settings.registry)
+        if registry is None:
+            assert settings.bundle is not None
+            live = cls(settings, store, Standing(0, opened(settings.bundle, settings)))
+        else:
+            reference = registry.reference()
+            if reference.live is None:
+                raise RegistryError(
+                    f"Nothing is live in {settings.registry}: `tastemaker models promote BUNDLE` changes that."
+                )
+            model = opened(registry.folder(reference.live), settings)
+            live = cls(settings, store, Standing(reference.number, model), registry)
+            await live._try(reference)
+        await live.hear_of_items()
+        warm(live.standing.live)
+        return live
+
+    # --- another model ----------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Look, for as long as the process lives, whether another model or other items are wanted."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.look()
+            except (TastemakerError, OSError) as error:
+                logs.logger().error("looking_failed", reason=logs.told(error))
+
+    async def look(self) -> None:
+        """Do what the registry and the store say by now. Raises: StoreError, RegistryError."""
+        if self.registry is not None:
+            reference = self.registry.reference()
+            if reference.number != self.standing.number:
+                await self._follow(reference)
+        await self.hear_of_items()
+
+    async def _follow(self, reference: Reference) -> None:
+        assert self.registry is not None and reference.live is not None
+        known = {model.version: model for model in self._models()}
+        try:
+            model = known.get(reference.live) or await self._opened(reference.live)
+        except (BundleError, RegistryError) as error:
+            self._refuse(reference.live, error)
+            self.standing = Standing(reference.number, self.standing.live, self.standing.trials)
+            return
+        before = self.standing.live.version
+        self.standing = Standing(reference.number, model, self.standing.trials)
+        await self._try(reference)
+        if model.version != before:
+            self.swapped += 1
+            self.refused.pop(model.version, None)
+            logs.logger().info("model_swapped", version=model.version, number=reference.number)
+
+    async def _try(self, reference: Reference) -> None:
+        known = {model.version: model for model in self._models()}
+        trials = []
+        for trial in reference.trials:
+            try:
+                model = known.get(trial.version) or await self._opened(trial.version)
+            except (BundleError, RegistryError) as error:
+                self._refuse(trial.version, error)
+                continue
+            known[trial.version] = model
+            trials.append((trial, model))
+        self.standing = Standing(self.standing.number, self.standing.live, tuple(trials))
+
+    async def _opened(self, version: str) -> Model:
+        """In a thread, so that others are answered meanwhile."""
+        assert self.registry is not None
+        folder, after = self.registry.folder(version), self.items_at
+        changes = await self.store.item_changes(0) if after else []
+
+        def open() -> Model:
+            model = opened(folder, self.settings)
+            model = changed(model, [change for change in changes if change.number <= after])
+            warm(model)
+            return model
+
+        return await asyncio.to_thread(open)
+
+    def _refuse(self, version: str, error: TastemakerError) -> None:
+        self.refused[version] = str(error)
+        logs.logger().error("model_refused", version=version, reason=logs.told(error))
+
+    def _models(self) -> list[Model]:
+        return [self.standing.live, *(model for _, model in self.standing.trials)]
+
+    # --- other items ------------------------------------------------------------------------
+
+    async def hear_of_items(self) -> None:
+        """Take up items that came, changed or went since. Raises: StoreError."""
+        changes = await self.store.item_changes(self.items_at)
+        if not changes:
+            return
+        standing, last = self.standing, changes[-1].number
+        models = {model.version: model for model in self._models()}
+
+        def change() -> dict[str, Model]:
+            return {version: changed(model, changes) for version, model in models.items()}
+
+        now = await asyncio.to_thread(change)
+        if self.standing is standing:  # else another model came meanwhile, and the next look does it again
+            trials = tuple((trial, now[model.version]) for trial, model in standing.trials)
+            self.standing = Standing(standing.number, now[standing.live.version], trials)
+            self.items_at = last
+
+
+def opened(folder: Path, settings: Settings) -> Model:
+    """A model from its folder, verified, its golden requests asked. Raises BundleError."""
+    recommender = Recommender.load(folder)
+    version = recommender.bundle.version
+    placements = settings.placements
+    if placements is not None:
+        recommender = recommender.with_placements(placements)
+    return Model(version, recommender)
+
+
+def changed(model: Model, changes: Sequence[ItemChange]) -> Model:
+    """The model with items that came, changed or went after its bundle was made, or that it doesn't know.
+
+    What it can't take is told in the log, and left out: the other items are none the worse for it.
+    """
+    recommender, made = model.recommender, made_at(model.recommender.bundle)
+    for change in changes:
+        if change.at <= made and (change.columns is None or change.item_id in recommender.catalogue):
+            continue
+        try:
+            if change.columns is None:
+                recommender = recommender.without([change.item_id])
+            else:
+                column = recommender.catalogue.id_column
+                recommender = recommender.with_items({**change.columns, column: change.item_id})
+        except UnknownItemError:
+            continue
+        except TastemakerError as error:
+            logs.logger().error("item_refused", version=model.version, reason=type(error).__name__)
+    return model if recommender is model.recommender else Model(model.version, recommender)
+
+
+def warm(model: Model) -> None:
+    """Make what is made when first asked for, so that no request waits for it."""
+    recommender = model.recommender
+    log, ids = recommender.bundle.histories, recommender.catalogue.ids
+    if not ids:
+        return
+    known = np.flatnonzero(np.diff(log.offsets))
+    if len(known):
+        recommender.recommend(user_id=log.user_ids[int(known[0])], k=10, explain=False)
+    recommender.recommend(history=[ids[0]], k=10, explain=False)
+    recommender.recommend(history=[], k=10, explain=False)
+
+
+def _drawn(person: str, trial: Trial) -> float:
+    """From 0 to 1, the same for the same person and trial."""
+    said = f"{trial.kind}\0{trial.placement}\0{trial.version}\0{person}".encode()
+    return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest()) / 2.0**64
+
+
+__all__ = ["Kind", "Live", "Model", "Standing", "changed", "opened", "warm"]

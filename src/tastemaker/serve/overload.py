@@ -1,0 +1,127 @@
+"""More requests than can be answered: a queue with an end, and a quick no for those that would wait too long.
+
+Lists are made one at a time in the event loop itself. Whoever wants one takes a turn; between two turns the loop
+reads what has come in, so that a no is said at once. When very many come, even reading them takes the time
+that answers need: then whole requests are refused unread.
+"""
+
+import asyncio
+import time
+from collections import deque
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tastemaker.errors import TastemakerError
+
+HEAVY = (b"POST /v1/recommend", b"POST /v1/rank", b"GET /v1/items/")
+"""Beginnings of requests that may be refused unread."""
+ENDS = b"\r\n\r\n"
+LONGEST = 65_536
+"""Bytes of a request that may be refused unread."""
+LEARNS = 0.05
+"""How much of what a turn usually takes is renewed by the time it took just now."""
+
+
+class OverloadError(TastemakerError):
+    """More is asked for than can be answered in time."""
+
+
+class Turns:
+    """A queue for the processor.
+
+    Args:
+        wait_s: who would wait longer than this is refused.
+
+    Attributes:
+        usual_s: seconds that a turn usually takes.
+        refused: how many were.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
+        self.usual_s = 0.002
+        self.refused = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._is_taken = False
+
+    @property
+    def room(self) -> int:
+        """How many may wait."""
+        return max(2, int(self.wait_s / self.usual_s))
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._waiting) >= self.room
+
+    async def __aenter__(self) -> None:
+        if self._is_taken:
+            if self.is_full:
+                self.refused += 1
+                raise OverloadError("More is asked for than can be answered just now: try again in a second.")
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._next()  # it was given the turn as it left
+                else:
+                    self._waiting.remove(turn)
+                raise
+        self._is_taken = True
+        self._began = time.perf_counter()
+
+    async def __aexit__(self, *_: object) -> None:
+        taken = time.perf_counter() - self._began
+        self.usual_s += LEARNS * (taken - self.usual_s)
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._is_taken = False
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's own, which refuses whole requests unread where there is no room for them.
+
+    `turns` is set by whoever starts the server; without one, nothing is refused here.
+    """
+
+    turns: Turns | None = None
+    refusal = (
+        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\n"
+        b"content-length: %d\r\n\r\n%s"
+    )
+    said = b'{"error":{"code":"overload","message":"More is asked for than can be answered just now: try again in a second.","request_id":""}}'
+    answer = refusal % (len(said), said)
+
+    def data_received(self, data: bytes) -> None:
+        turns = self.turns
+        if turns is not None and turns.is_full and data.startswith(HEAVY) and self._is_whole(data):
+            turns.refused += 1
+            self._unset_keepalive_if_required()
+            self.transport.write(self.answer)
+            return
+        super().data_received(data)
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Whether nothing of an earlier request is open here, and `data` is one request to its end."""
+        cycle: Any = self.cycle
+        if self.pipeline or (cycle is not None and not cycle.response_complete) or len(data) > LONGEST:
+            return False
+        head, ends, body = data.partition(ENDS)
+        if not ends or self.parser.should_upgrade() or b"\r\nconnection: close" in head.lower():
+            return False
+        lower = head.lower()
+        if b"\r\ntransfer-encoding:" in lower or b"\r\nexpect:" in lower:
+            return False
+        _, found, rest = lower.partition(b"\r\ncontent-length:")
+        if not found:
+            return not body
+        length = rest.partition(b"\r\n")[0].strip()
+        return length.isdigit() and len(length) < 8 and int(length) == len(body)
