@@ -26,12 +26,8 @@ async def opened(address: str, spool: Path | None = None) -> Store:
 async def _opened(address: str) -> Store:
     scheme, colon, rest = address.partition("://")
     if colon and scheme in ("postgresql", "postgres"):
-        try:
-            from tastemaker.serve.store.postgres import PostgresStore
-        except ImportError as missing:
-            raise StoreError(
-                "A PostgreSQL store needs psycopg: pip install 'tastemaker[postgres]'."
-            ) from missing
+        from tastemaker.serve.store.postgres import PostgresStore
+
         return await PostgresStore.opened(address)
     if colon and scheme != "sqlite":
         raise StoreError(f"A store is a file or postgresql://…; {scheme}:// is neither.")

@@ -12,14 +12,19 @@ from typing import Any
 
 import orjson
 import polars as pl
-import psycopg
 
 from tastemaker.errors import StoreError
 from tastemaker.serve.store.batches import Batches
-from tastemaker.serve.store.connections import SLOW_S, Connections, told
 from tastemaker.serve.store.contract import Answer, Event, ItemChange, Meaning, Past, Person
 from tastemaker.serve.store.frames import answers_frame, events_frame, items_of, json_of
-from tastemaker.serve.store.postgres_tables import brought_up_to_date
+
+try:
+    import psycopg
+
+    from tastemaker.serve.store.connections import SLOW_S, Connections, told
+    from tastemaker.serve.store.postgres_tables import brought_up_to_date
+except ImportError as missing:
+    raise StoreError("A PostgreSQL store needs psycopg: pip install 'tastemaker[postgres]'.") from missing
 
 # Arrays in binary. Events a second in batches of 640: 76,000, as JSON 65,000, by COPY into a table between
 # 82,000; in batches of 64, which is what 64 writers make: 49,000, 60,000 and 38,000.
