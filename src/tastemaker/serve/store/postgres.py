@@ -288,6 +288,14 @@ class PostgresStore:
     def waiting(self) -> int:
         return self._batches.waiting
 
+    @property
+    def dropped(self) -> int:
+        return self._batches.dropped
+
+    @property
+    def lag_s(self) -> float:
+        return self._batches.lag_s
+
     async def close(self) -> None:
         self._is_closed = True
         await self._batches.close()
