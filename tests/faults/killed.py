@@ -73,6 +73,38 @@ class Writer:
         return told.get("new")
 
 
+class Service(Writer):
+    """`tastemaker serve`, with events sent over HTTP."""
+
+    def __init__(self, store: str, bundle: str) -> None:
+        self.bundle = bundle
+        super().__init__(store)
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "tastemaker", "serve", self.bundle, "--store", self.store]
+        command += ["--no-auth", "--port", str(self.port), "--log-level", "error"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    async def send(self, line: asyncio.Queue, events: list[list[object]]) -> list[bool] | None:
+        names = ("event_id", "user_id", "item_id", "timestamp")
+        body = json.dumps({"events": [dict(zip(names, event, strict=True)) for event in events]}).encode()
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            head = "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            writer.write(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            status, _, rest = (await reader.read()).partition(b"\r\n")
+        finally:
+            writer.close()
+        if b" 202 " not in status:
+            if not status:
+                raise ConnectionResetError
+            return None
+        told = json.loads(rest.partition(b"\r\n\r\n")[2])
+        if told["rejected"]:
+            raise RuntimeError(f"refused for good: {told['rejected'][0]}")
+        return [True] * told["accepted"] + [False] * told["duplicates"]
+
+
 def share(client: int, clients: int, events: int) -> list[list[object]]:
     """One client's events, each of an item of its own."""
     return [
@@ -123,11 +155,13 @@ async def kept(store: str, client: int) -> list[str]:
         await opened_store.close()
 
 
-async def tortured(store: str, server: Cluster | None, kills: int, clients: int, events: int) -> Report:
+async def tortured(
+    store: str, server: Cluster | None, kills: int, clients: int, events: int, bundle: str | None
+) -> Report:
     """Raises: TimeoutError when it doesn't come to an end."""
     report, start = Report(), time.monotonic()
     shares = [share(nth, clients, events) for nth in range(clients)]
-    service = Writer(store)
+    service = Service(store, bundle) if bundle else Writer(store)
     try:
         async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
             for own in shares:
@@ -143,12 +177,15 @@ async def tortured(store: str, server: Cluster | None, kills: int, clients: int,
     return report
 
 
-def run(store: str, kills: int = 20, clients: int = 64, events: int = 10_000) -> Report:
-    """Args: store: an address of an empty store; `postgresql` alone for a server of our own."""
+def run(
+    store: str, kills: int = 20, clients: int = 64, events: int = 10_000, bundle: str | None = None
+) -> Report:
+    """Args: store: an address of an empty store; `postgresql` alone for a server of our own. bundle: for the service itself;
+    without one the smallest that takes events is killed instead."""
     if store != "postgresql":
-        return asyncio.run(tortured(store, None, kills, clients, events))
+        return asyncio.run(tortured(store, None, kills, clients, events, bundle))
     with cluster() as server:
-        return asyncio.run(tortured(server.address, server, kills, clients, events))
+        return asyncio.run(tortured(server.address, server, kills, clients, events, bundle))
 
 
 if __name__ == "__main__":
@@ -156,9 +193,11 @@ if __name__ == "__main__":
     parser.add_argument("--store", required=True, help="an address, or `postgresql` for a server of our own")
     for name, default in (("kills", 20), ("clients", 64), ("events", 10_000)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--bundle", help="serve this one, instead of the smallest service that takes events")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    found = run(asked.store, min(asked.kills, 100), min(asked.clients, 256), min(asked.events, 1_000_000))
+    bounded = (min(asked.kills, 100), min(asked.clients, 256), min(asked.events, 1_000_000))
+    found = run(asked.store, *bounded, asked.bundle)
     with suppress(BrokenPipeError):
         print(json.dumps(asdict(found)) if asked.json else found)
     sys.exit(1 if found.lost or found.doubled else 0)
