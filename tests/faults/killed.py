@@ -180,8 +180,12 @@ async def tortured(
 def run(
     store: str, kills: int = 20, clients: int = 64, events: int = 10_000, bundle: str | None = None
 ) -> Report:
-    """Args: store: an address of an empty store; `postgresql` alone for a server of our own. bundle: for the service itself;
-    without one the smallest that takes events is killed instead."""
+    """What became of the events.
+
+    Args:
+        store: an address of an empty store; `postgresql` alone for a server of our own.
+        bundle: served by the service itself; without one the smallest that takes events is killed instead.
+    """
     if store != "postgresql":
         return asyncio.run(tortured(store, None, kills, clients, events, bundle))
     with cluster() as server:
