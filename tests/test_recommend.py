@@ -54,7 +54,7 @@ def test_an_unknown_user_gets_what_is_popular_and_is_told_so(answers):
 def test_a_history_of_unknown_ids_is_noted_and_popularity_answers(answers):
     slate = answers.recommend(history=["zz", "a,b"], k=2)
     assert ids(slate) == "bd"
-    assert slate[0].source == "popularity: none of its items is known"
+    assert slate[0].source == "popularity: nothing of the history is known"
     assert slate.notes == ("not in the catalogue, left out: 'zz', 'a,b'",)
 
 
@@ -68,7 +68,7 @@ def test_of_a_history_half_unknown_the_known_half_counts(answers):
 def test_an_empty_history_gets_what_is_popular(answers):
     slate = answers.recommend(history=[], k=1)
     assert ids(slate) == "b"
-    assert slate[0].source == "popularity: it is empty"
+    assert slate[0].source == "popularity: there is no history"
 
 
 def test_who_has_seen_everything_gets_an_empty_list(answers):

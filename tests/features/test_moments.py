@@ -46,7 +46,7 @@ CATALOGUE = Catalogue(
     ),
 )
 SERIES = np.array([0, 0, 1, 2, 3])
-VECTORS = np.array([[1, 0], [3, 4], [0, 2], [0, 0], [-1, 0]], np.float32)
+VECTORS = np.array([[1, 0], [0.6, 0.8], [0, 1], [0, 0], [-1, 0]], np.float32)
 EVERYTHING = np.arange(5, dtype=np.int32)
 
 
@@ -124,7 +124,7 @@ def test_retrieval_says_how_it_scored_and_placed_each():
     assert table["retrieval_below_best"] == [0, -1, -1, -3, -5]
     # Mean 3; squares 4, 1, 1, 1, 9: their mean is 3.2.
     assert table["retrieval_standardised"] == about(*(above / math.sqrt(3.2) for above in (2, 1, 1, -1, -3)))
-    assert table["query_product"] == [2, 10, 2, 0, -2]  # 2 x + y
+    assert table["query_product"] == [2, 2, 1, 0, -2]  # 2 x + y
 
 
 def test_each_source_is_a_yes_or_a_no():
@@ -398,6 +398,7 @@ def world(seed: int = 3) -> tuple[Moments, list[tuple[Moment, Found, np.ndarray,
         names, users.astype(np.int32), rows.astype(np.int32), times, weights, is_clock=True
     )
     vectors = rng.normal(size=(items, 24)).astype(np.float32)
+    vectors /= np.sqrt((vectors * vectors).sum(1, keepdims=True))
     made = moments(
         log,
         Catalogue(frame, CATALOGUE.columns[:2]),

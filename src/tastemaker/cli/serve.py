@@ -97,12 +97,12 @@ def _check_door(host: str, keys: Path | None, no_auth: bool) -> None:
     """Nothing is open by mistake."""
     if no_auth and host not in LOOPBACK:
         raise TastemakerError(
-            f"--no-auth listens on this machine alone, and {host} is not it: leave out --host, or give --keys."
+            f"--no-auth listens on this machine alone, and {host} is not it: leave out --host, or use --keys."
         )
     if not no_auth and keys is None:
         raise TastemakerError(
-            "Who may ask? `tastemaker keys add --role read --name NAME --keys FILE` makes a key, and serve takes "
-            "--keys FILE; or --no-auth lets whoever is on this machine do everything."
+            "Who may ask? `tastemaker keys add --role read --name NAME --keys FILE` makes a key, and serve "
+            "takes --keys FILE; or --no-auth lets whoever is on this machine do everything."
         )
 
 

@@ -56,7 +56,6 @@ def train(
     from tastemaker.bundle import check_target
     from tastemaker.cli.show import console, progress
     from tastemaker.data import read
-    from tastemaker.errors import TastemakerError
     from tastemaker.evaluation.report import Report
     from tastemaker.progress import Trail
     from tastemaker.recipe import Recipe

@@ -42,9 +42,10 @@ class Scaling:
 
     def __call__(self, numbers: Floats) -> Floats:
         """(M, F) → (M, F) within ± `LIMIT`; 0, which is the mean, where unknown or constant."""
-        scaled = (numbers - self.mean) * self.scale
-        known: Floats = np.nan_to_num(scaled, nan=0, posinf=LIMIT, neginf=-LIMIT)
-        return np.clip(known, -LIMIT, LIMIT)
+        scaled = numbers - self.mean
+        scaled *= self.scale
+        np.copyto(scaled, 0, where=np.isnan(scaled))
+        return np.clip(scaled, -LIMIT, LIMIT, out=scaled)
 
     def of(self, column: int) -> Self:
         """That of one column alone."""

@@ -117,8 +117,7 @@ class View:
         elif not np.isnan(now):
             before = times < now
             rows, times, weights = rows[before], times[before], weights[before]
-        window = self._nearest.window(log, np.array([user], np.int32))
-        query = self._nearest.query_vectors(window, [log.user_ids[user]])[0, :-1]
+        query = self._nearest.asked_by(log, user)[1][0, :-1]
         turned = _turned(_unit(query[None]), self._rotation)[0]
         items = self.vectors[found.rows]
         is_from = ~np.isnan(found.said)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tastemaker.rerank.rules import BusinessRules
 
 Bools = npt.NDArray[np.bool_]
+FEW = 10_000
+"""Comparisons up to which comparing all with all is quicker than sorting."""
 PINNED = "pinned"
 """What a slate calls the source of an item that only a pin brought."""
 
@@ -103,6 +105,9 @@ def _places(order: Rows, rows: Rows) -> npt.NDArray[np.intp]:
     """(m,) where each of `rows` (m,) stands in an order (n,), from 0; PAD where it doesn't."""
     if not len(order):
         return np.full(len(rows), PAD, np.intp)
+    if len(rows) * len(order) <= FEW:
+        same = order == rows[:, None]
+        return np.where(same.any(1), same.argmax(1), PAD)
     sorter = np.argsort(order)
     at = sorter[np.minimum(np.searchsorted(order, rows, sorter=sorter), len(order) - 1)]
     return np.where(order[at] == rows, at, PAD)

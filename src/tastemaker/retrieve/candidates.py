@@ -97,7 +97,7 @@ def merged(names: tuple[str, ...], shares: Sequence[float], lists: Sequence[Hits
         shares: (S,) 0 or more; earlier sources win ties.
         lists: (S,) answers to one query each.
     """
-    filled = [source for source, hits in enumerate(lists) if (hits.rows != PAD).any()]
+    filled = [source for source, hits in enumerate(lists) if hits.rows.size and hits.rows[0, 0] != PAD]
     if len(filled) == 1:
         return _alone(names, filled[0], lists[filled[0]], k)
     waiting = [hits.rows[0][hits.rows[0] != PAD].tolist() for hits in lists]
@@ -137,8 +137,11 @@ def merged(names: tuple[str, ...], shares: Sequence[float], lists: Sequence[Hits
 
 
 def _alone(names: tuple[str, ...], source: int, hits: Hits, k: int) -> Candidates:
-    there = hits.rows[0] != PAD
-    rows, scores = hits.rows[0][there][:k], hits.scores[0][there][:k]
+    rows, scores = hits.rows[0], hits.scores[0]
+    if rows[-1] == PAD:  # which stand behind all others
+        there = rows != PAD
+        rows, scores = rows[there], scores[there]
+    rows, scores = rows[:k], scores[:k]
     said = np.full((len(rows), len(names)), np.nan, np.float32)
     said[:, source] = scores
     return Candidates(rows, scores, names, np.full(len(rows), source, np.int32), said)

@@ -4,8 +4,10 @@ Takes people of a log, gives ranked rows. Which index looks, and whether counted
 settled here.
 """
 
+import threading
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -77,13 +79,34 @@ class Nearest:
 
     def _block(self, log: Interactions, users: Users, k: int, only: Bools | None) -> Hits:
         seen = [log.of(int(user)) for user in users]
-        window = self.window(log, users)
         if self._tower is None:
+            window = self.window(log, users)
             return self.neighbours.search(np.maximum(window.rows, 0), _memory(window), k, seen, only)
-        queries = self.query_vectors(window, [log.user_ids[user] for user in users])
+        if len(users) == 1:
+            window, queries = self.asked_by(log, int(users[0]))
+        else:
+            window = self.window(log, users)
+            queries = self.query_vectors(window, [log.user_ids[user] for user in users])
         if self._blend is None:
             return self._index.search(queries, k, seen, only)
         return self._blend.search(queries, window.rows, k, seen, only)
+
+    def asked_by(self, log: Interactions, user: int) -> tuple[Window, Floats]:
+        """What counts of one person's history, and their query vector (1, D).
+
+        Who is ranked was looked for just before, so the last answer of each thread is kept.
+        """
+        last = getattr(self._last, "asked", None)
+        if last is not None and last.log is log and last.user == user:
+            return last.window, last.query
+        window = self.window(log, np.array([user], np.int32))
+        query = self.query_vectors(window, [log.user_ids[user]])
+        self._last.asked = _Asked(log, user, window, query)
+        return window, query
+
+    @cached_property
+    def _last(self) -> threading.local:
+        return threading.local()
 
     def window(self, log: Interactions, users: Users, reach: int = 0) -> Window:
         """What counts of the histories of `users` (B,) of a log: at least the newest `reach` events."""
@@ -178,6 +201,15 @@ class Nearest:
         if encoder is None or self.bundle.users is None:
             return None
         return encode_users(Encoder.from_json(encoder), self.bundle.users)
+
+
+class _Asked(NamedTuple):
+    """Who was last asked about, and with what."""
+
+    log: Interactions
+    user: int
+    window: Window
+    query: Floats
 
 
 def _memory(window: Window) -> Floats:

@@ -14,10 +14,12 @@ from tastemaker.serve.guard.guard import Guard
 from tastemaker.serve.guard.rates import RateSettings
 from tastemaker.serve.guard.roles import Role, Table
 from tastemaker.serve.guard.sizes import Sizes
+from tastemaker.serve.quick import Quick, Way
 from tastemaker.serve.routes import events, health, items, lists, models, users
 from tastemaker.serve.routes.needs import needs, table
 from tastemaker.serve.service import Service
 from tastemaker.serve.watch.watched import Watched
+from tastemaker.serve.wire import RankIn, RecommendIn
 
 ABOUT = "Recommendations that are measured, explained and served."
 OPEN = ("/health/live", "/health/ready")
@@ -30,7 +32,12 @@ def asgi(service: Service) -> App:
     rates = RateSettings(
         requests_per_s=settings.requests_per_s, burst=max(1, round(2 * settings.requests_per_s))
     )
-    guarded = Guard(app, service.keys, roles, rates, OPEN, metrics.refused)
+    answering = service.answering
+    ways = {
+        "/v1/recommend": Way(RecommendIn, answering.recommend),
+        "/v1/rank": Way(RankIn, answering.rank),
+    }
+    guarded = Guard(Quick(app, ways), service.keys, roles, rates, OPEN, metrics.refused)
     return Watched(Sizes(guarded, refused=metrics.refused), metrics, service.tracer)
 
 

@@ -73,20 +73,26 @@ def problem(
     """An error in the form that all have."""
     request_id = request.scope.get("state", {}).get("request_id", "")
     error = {"code": code, "message": message, "request_id": request_id, **more}
-    after = {"Retry-After": AFTER[status]} if status in AFTER else {}
-    return Json({"error": error}, status, {**(headers or {}), **after})
+    return Json({"error": error}, status, headers)
+
+
+def of_ours(error: TastemakerError, request_id: str) -> tuple[int, dict[str, Any], list[tuple[bytes, bytes]]]:
+    """Status, body and headers of the answer that an error is."""
+    status, code = next((status, code) for kind, status, code in KINDS if isinstance(error, kind))
+    told: dict[str, Any] = {"code": code, "message": " ".join(str(error).split()), "request_id": request_id}
+    if isinstance(error, AmbiguousTitleError):
+        told["candidates"] = error.candidates
+    after = [(b"retry-after", AFTER[status].encode())] if status in AFTER else []
+    return status, {"error": told}, after
 
 
 def install(app: FastAPI) -> None:
     """Let every error leave `app` in that form."""
 
-    async def of_ours(request: Request, error: Exception) -> Json:
+    async def refused(request: Request, error: Exception) -> Json:
         assert isinstance(error, TastemakerError)
-        status, code = next((status, code) for kind, status, code in KINDS if isinstance(error, kind))
-        told = " ".join(str(error).split())
-        if isinstance(error, AmbiguousTitleError):
-            return problem(request, status, code, told, candidates=error.candidates)
-        return problem(request, status, code, told)
+        status, told, after = of_ours(error, request.scope.get("state", {}).get("request_id", ""))
+        return Json(told, status, {name.decode(): value.decode() for name, value in after})
 
     async def of_request(request: Request, error: Exception) -> Json:
         assert isinstance(error, RequestValidationError)
@@ -106,6 +112,6 @@ def install(app: FastAPI) -> None:
             request, error.status_code, codes.get(error.status_code, "http"), str(error.detail), error.headers
         )
 
-    app.add_exception_handler(TastemakerError, of_ours)
+    app.add_exception_handler(TastemakerError, refused)
     app.add_exception_handler(RequestValidationError, of_request)
     app.add_exception_handler(HTTPException, of_http)

@@ -1,7 +1,7 @@
 """Which models answer in this process: the live one, those being tried, and how another takes their place.
 
-A model is opened beside the one that answers, verified, asked its golden requests and warmed; then one reference
-is changed. A request holds on to the model that it began with.
+A model is opened beside the one that answers, verified, asked its golden requests and warmed; then one
+reference is changed. A request holds on to the model that it began with.
 """
 
 import asyncio
@@ -143,7 +143,7 @@ class Live:
             reference = registry.reference()
             if reference.live is None:
                 raise RegistryError(
-                    f"Nothing is live in {settings.registry}: `tastemaker models promote BUNDLE` changes that."
+                    f"Nothing is live in {settings.registry}: see `tastemaker models promote`."
                 )
             model = opened(registry.folder(reference.live), settings)
             live = cls(settings, store, Standing(reference.number, model), registry)
@@ -172,7 +172,8 @@ class Live:
         await self.hear_of_items()
 
     async def _follow(self, reference: Reference) -> None:
-        assert self.registry is not None and reference.live is not None
+        assert self.registry is not None
+        assert reference.live is not None
         known = {model.version: model for model in self._models()}
         try:
             model = known.get(reference.live) or await self._opened(reference.live)
@@ -289,8 +290,8 @@ def warm(model: Model) -> None:
 
 
 def _settle() -> None:
-    """What was made to be kept isn't looked through again for what can be let go, and what making it took goes
-    back to the system."""
+    """What was made to be kept isn't looked through again for what can be let go, and what making it took
+    goes back to the system."""
     gc.collect()
     gc.freeze()
     with suppress(OSError, AttributeError):  # other systems than Linux have other ways

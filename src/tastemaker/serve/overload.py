@@ -1,7 +1,7 @@
 """More requests than can be answered: a queue with an end, and a quick no for those that would wait too long.
 
-Lists are made one at a time in the event loop itself. Whoever wants one takes a turn; between two turns the loop
-reads what has come in, so that a no is said at once. When very many come, even reading them takes the time
+Lists are made one at a time in the event loop itself. Whoever wants one takes a turn; between two turns the
+loop reads what has come in, so that a no is said at once. When very many come, even reading them takes the time
 that answers need: then whole requests are refused unread.
 """
 
@@ -10,6 +10,7 @@ import time
 from collections import deque
 from typing import Any
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tastemaker.errors import TastemakerError
@@ -21,6 +22,10 @@ LONGEST = 65_536
 """Bytes of a request that may be refused unread."""
 LEARNS = 0.05
 """How much of what a turn usually takes is renewed by the time it took just now."""
+
+
+TOO_MUCH = "More is asked for than can be answered just now: try again in a second."
+SAID = orjson.dumps({"error": {"code": "overload", "message": TOO_MUCH, "request_id": ""}})
 
 
 class OverloadError(TastemakerError):
@@ -58,7 +63,7 @@ class Turns:
         if self._is_taken:
             if self.is_full:
                 self.refused += 1
-                raise OverloadError("More is asked for than can be answered just now: try again in a second.")
+                raise OverloadError(TOO_MUCH)
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             try:
@@ -93,12 +98,10 @@ class Protocol(HttpToolsProtocol):
     """
 
     turns: Turns | None = None
-    refusal = (
+    answer = (
         b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\n"
-        b"content-length: %d\r\n\r\n%s"
+        b"content-length: %d\r\n\r\n%s" % (len(SAID), SAID)
     )
-    said = b'{"error":{"code":"overload","message":"More is asked for than can be answered just now: try again in a second.","request_id":""}}'
-    answer = refusal % (len(said), said)
 
     def data_received(self, data: bytes) -> None:
         turns = self.turns

@@ -1,4 +1,4 @@
-"""All that one process of the service holds: models, store, queue, counts; opened together, closed together."""
+"""All that one process of the service holds: models, store, queue, counts; opened and closed together."""
 
 import asyncio
 import time

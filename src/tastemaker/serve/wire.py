@@ -154,7 +154,7 @@ class EventIn(In):
     timestamp: float | str | None = Field(None, json_schema_extra=TIME)
     """when; now"""
     event: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = "click"
-    """click, watch, like … are touches; hide: never show it again; impression: it was seen, and that is all"""
+    """click, watch, like … are touches; hide: never show it again; impression: it was seen, no more"""
     weight: Finite | None = None
     """how strong it is, in the unit that the model has learnt from"""
     rating: Finite | None = None
