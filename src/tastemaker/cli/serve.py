@@ -65,6 +65,10 @@ def serve(
 
     Until SIGTERM or Ctrl-C; what was begun is answered before.
     """
+    import gc
+
+    gc.disable()  # until the model is warm: nothing of what is made by then is to be let go
+
     from tastemaker.serve.run import run
     from tastemaker.serve.settings import Settings
 

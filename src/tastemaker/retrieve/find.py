@@ -84,9 +84,9 @@ class TitleFinder:
         return self._one(typed, rows or self._by_words(key) or self._by_spelling(typed, key))
 
     def search(self, typed: str, k: int) -> list[tuple[int, float]]:
-        """The k rows that `typed` may mean, best first, with how near each is, 0 to 100; seasons of one
-        series are one row, their first. For whoever is still typing: beginnings of names come first, then names
-        that hold the words, then near spellings.
+        """The k rows that `typed` may mean, best first, each with how near it is, up to 100; seasons of one
+        series are one row, their first. For whoever is still typing: beginnings of names come first, then
+        names that hold the words, then near spellings.
         """
         key = normalised(typed)
         if not key:

@@ -76,10 +76,10 @@ class Half:
 def _blocks(vectors: Floats) -> Iterator[tuple[int, Any]]:
     for at in range(0, len(vectors), AT_ONCE):
         yield at, vectors[at : at + AT_ONCE]
-        _let_go(vectors)
+        let_go(vectors)
 
 
-def _let_go(vectors: Floats) -> None:
+def let_go(vectors: npt.NDArray[Any]) -> None:
     """Of a file that is mapped, the pages that were read needn't stay: few rows are asked for later."""
     base: Any = vectors
     while isinstance(base, np.ndarray):
