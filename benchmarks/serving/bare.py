@@ -2,8 +2,8 @@
 
     python -m benchmarks.serving.bare BUNDLE --requests 400
 
-History read, query tower, search for 500 candidates, what the ranker sees, its network, MMR, JSON. Each part is
-called for every person before the next begins, as if there were nothing else to do.
+History read, query tower, search for 500 candidates, what the ranker sees, its network, MMR, JSON. Each part
+is called for every person before the next begins, as if there were nothing else to do.
 """
 
 import argparse

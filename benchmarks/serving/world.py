@@ -1,6 +1,6 @@
-"""What is served: 60,000 titles with genres and dates, 12,000 people of three tastes each, and a model of them.
+"""What is served: 60,000 titles with genres and dates, 12,000 people of three tastes each, and a model.
 
-Planted and trained once, in three minutes, into a folder; the ranker is learnt from lists that retrieval found.
+Planted and trained once, in three minutes, into a folder; its ranker learns from lists that were found.
 """
 
 import subprocess

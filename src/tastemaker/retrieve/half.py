@@ -79,10 +79,16 @@ def _blocks(vectors: Floats) -> Iterator[tuple[int, Any]]:
         let_go(vectors)
 
 
-def let_go(vectors: npt.NDArray[Any]) -> None:
-    """Of a file that is mapped, the pages that were read needn't stay: few rows are asked for later."""
+def let_go(vectors: npt.NDArray[Any], *, is_picked: bool = False) -> None:
+    """Of a file that is mapped, the pages that were read needn't stay: few rows are asked for later.
+
+    Args:
+        is_picked: from now on it is read a row here and a row there, and nothing of what lies beside.
+    """
     base: Any = vectors
     while isinstance(base, np.ndarray):
         base = base.base
     if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         base.madvise(mmap.MADV_DONTNEED)
+        if is_picked:
+            base.madvise(mmap.MADV_RANDOM)

@@ -300,7 +300,7 @@ def _settle(arrays: Iterable[npt.NDArray[Any]]) -> None:
     """What was made to be kept isn't looked through again for what can be let go, and what making it took
     goes back to the system."""
     for array in arrays:
-        let_go(array)
+        let_go(array, is_picked=True)
     gc.freeze()
     gc.enable()
     with suppress(OSError, AttributeError):  # other systems than Linux have other ways
