@@ -131,6 +131,9 @@ class Live:
     refused: dict[str, str] = field(default_factory=dict)
     items_at: int = 0
     swapped: int = 0
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Whoever changes what stands does so alone: no model comes in without items that came while it was
+    opened, and none that was wanted before another comes after it."""
 
     @classmethod
     async def started(cls, settings: Settings, store: Store) -> "Live":
@@ -168,11 +171,12 @@ class Live:
 
     async def look(self) -> None:
         """Do what the registry and the store say by now. Raises: StoreError, RegistryError."""
-        if self.registry is not None:
-            reference = self.registry.reference()
-            if reference.number != self.standing.number:
-                await self._follow(reference)
-        await self.hear_of_items()
+        async with self._turn:
+            if self.registry is not None:
+                reference = self.registry.reference()
+                if reference.number != self.standing.number:
+                    await self._follow(reference)
+            await self._hear()
 
     async def _follow(self, reference: Reference) -> None:
         assert self.registry is not None
@@ -230,6 +234,10 @@ class Live:
 
     async def hear_of_items(self) -> None:
         """Take up items that came, changed or went since. Raises: StoreError."""
+        async with self._turn:
+            await self._hear()
+
+    async def _hear(self) -> None:
         changes = await self.store.item_changes(self.items_at)
         if not changes:
             return
@@ -244,10 +252,9 @@ class Live:
             return now
 
         now = await asyncio.to_thread(change)
-        if self.standing is standing:  # else another model came meanwhile, and the next look does it again
-            trials = tuple((trial, now[model.version]) for trial, model in standing.trials)
-            self.standing = Standing(standing.number, now[standing.live.version], trials)
-            self.items_at = last
+        trials = tuple((trial, now[model.version]) for trial, model in standing.trials)
+        self.standing = Standing(standing.number, now[standing.live.version], trials)
+        self.items_at = last
 
 
 def opened(folder: Path, settings: Settings) -> Model:

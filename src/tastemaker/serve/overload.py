@@ -6,6 +6,7 @@ that answers need: then whole requests are refused unread.
 """
 
 import asyncio
+import re
 import time
 from collections import deque
 from typing import Any
@@ -20,6 +21,13 @@ HEAVY = (b"POST /v1/recommend", b"POST /v1/rank", b"GET /v1/items/")
 ENDS = b"\r\n\r\n"
 LONGEST = 65_536
 """Bytes of a request that may be refused unread."""
+UNUSUAL = re.compile(
+    rb"\r\n(?:transfer-encoding|expect|upgrade|content-length[^:]+):"
+    rb"|\r\nconnection:(?![ \t]*keep-alive[ \t]*(?:\r\n|$))"
+    rb"|\r\ncontent-length:.*\r\ncontent-length:",
+    re.DOTALL,
+)
+"""Headers, in lower case, for which a request isn't refused unread: uvicorn knows what they ask for."""
 LEARNS = 0.05
 """How much of what a turn usually takes is renewed by the time it took just now."""
 
@@ -103,25 +111,40 @@ class Protocol(HttpToolsProtocol):
         b"content-length: %d\r\n\r\n%s" % (len(SAID), SAID)
     )
 
+    _is_within = False
+    """Whether the parser holds the beginning of a request, and its end hasn't come."""
+
+    def on_message_begin(self) -> None:
+        self._is_within = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._is_within = False
+        super().on_message_complete()
+
     def data_received(self, data: bytes) -> None:
         turns = self.turns
         if turns is not None and turns.is_full and data.startswith(HEAVY) and self._is_whole(data):
             turns.refused += 1
             self._unset_keepalive_if_required()
             self.transport.write(self.answer)
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
             return
         super().data_received(data)
 
     def _is_whole(self, data: bytes) -> bool:
         """Whether nothing of an earlier request is open here, and `data` is one request to its end."""
         cycle: Any = self.cycle
-        if self.pipeline or (cycle is not None and not cycle.response_complete) or len(data) > LONGEST:
+        if self._is_within or self.pipeline or len(data) > LONGEST:
+            return False
+        if cycle is not None and not cycle.response_complete:
             return False
         head, ends, body = data.partition(ENDS)
-        if not ends or self.parser.should_upgrade() or b"\r\nconnection: close" in head.lower():
-            return False
         lower = head.lower()
-        if b"\r\ntransfer-encoding:" in lower or b"\r\nexpect:" in lower:
+        line = lower.partition(b"\r\n")[0]
+        if not ends or not line.endswith(b" http/1.1") or UNUSUAL.search(lower):
             return False
         _, found, rest = lower.partition(b"\r\ncontent-length:")
         if not found:

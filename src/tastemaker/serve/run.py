@@ -1,9 +1,11 @@
 """Processes: one, or several that share a socket, and how they end."""
 
 import asyncio
+import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -79,6 +81,24 @@ def _loop(work: Any) -> None:
     uvloop.run(work)
 
 
+class _Server(uvicorn.Server):
+    """uvicorn's own, which leaves it to us to end once it has stopped.
+
+    It would send itself the signal anew, and die of it before what waits is written.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                # A second one while what waits is written doesn't cut that short.
+                signal.signal(number, handler if number == signal.SIGINT else signal.SIG_IGN)
+
+
 async def _serve(settings: Settings, listening: socket.socket, ready: Callable[[], None]) -> None:
     service = await Service.started(settings)
     protocol = type("Refusing", (Protocol,), {"turns": service.turns})
@@ -95,7 +115,7 @@ async def _serve(settings: Settings, listening: socket.socket, ready: Callable[[
         timeout_graceful_shutdown=int(settings.drain_s) or 1,
         backlog=BACKLOG,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     waiting = asyncio.create_task(_told_when(server, service, ready))
     try:
         await server.serve(sockets=[listening])
