@@ -58,7 +58,7 @@ def serve(
     keep_days: Annotated[
         float | None, typer.Option(help="Delete events and answers older than this.", min=0.001)
     ] = None,
-    requests_per_s: Annotated[float, typer.Option(help="Of one key.", min=0.001)] = 1000.0,
+    requests_per_s: Annotated[float, typer.Option(help="Of one key, to one worker.", min=0.001)] = 500.0,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Answer over HTTP: POST /v1/recommend, /v1/events and more; GET /openapi.json says what.

@@ -308,6 +308,7 @@ def _settle(arrays: Iterable[npt.NDArray[Any]]) -> None:
     goes back to the system."""
     for array in arrays:
         let_go(array, is_picked=True)
+    gc.collect()
     gc.freeze()
     gc.enable()
     with suppress(OSError, AttributeError):  # other systems than Linux have other ways
