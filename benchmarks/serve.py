@@ -1,8 +1,8 @@
 """What does the service cost, and does it hold?    python -m benchmarks.serve cost|keras|start|event|…
 
 60,000 titles, 500 candidates, ranker, MMR, answers and what the ranker saw written down: everything is on.
-The service has one core, the load (wrk) the other; all on 127.0.0.1, bounded in time. CPU time is compared, and
-so are rates of one run; latencies are told with how much later than asked an idle loop woke meanwhile.
+The service has one core, the load (wrk) the other; all on 127.0.0.1, bounded in time. CPU time is compared,
+and so are rates of one run; latencies are told with how much later than asked an idle loop woke meanwhile.
 
     cost      CPU of a request ÷ that of its parts bare, in turn; requests a second on one core
     keras     the same service with Keras asked for every request ÷ ours, in turn
