@@ -6,17 +6,17 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from tastemaker.errors import TastemakerError
-from tastemaker.serve.app import asgi
-from tastemaker.serve.overload import Protocol
-from tastemaker.serve.service import Service
 from tastemaker.serve.settings import Settings
 from tastemaker.serve.watch import logs, shared
 from tastemaker.serve.workers import Workers
+
+if TYPE_CHECKING:
+    from tastemaker.serve.service import Service
 
 BACKLOG = 2048
 """Connections that wait to be taken up."""
@@ -100,6 +100,12 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(settings: Settings, listening: socket.socket, ready: Callable[[], None]) -> None:
+    # Here and not above: whoever only starts workers needs none of it, and metrics decide at their import
+    # whether workers share them.
+    from tastemaker.serve.app import asgi
+    from tastemaker.serve.overload import Protocol
+    from tastemaker.serve.service import Service
+
     service = await Service.started(settings)
     protocol = type("Refusing", (Protocol,), {"turns": service.turns})
     config = uvicorn.Config(
@@ -123,7 +129,7 @@ async def _serve(settings: Settings, listening: socket.socket, ready: Callable[[
         await service.stop()
 
 
-async def _told_when(server: uvicorn.Server, service: Service, ready: Callable[[], None]) -> None:
+async def _told_when(server: uvicorn.Server, service: "Service", ready: Callable[[], None]) -> None:
     """Say that it is ready once it is, and let it be known when it stops."""
     while not server.started:
         await asyncio.sleep(0.005)
