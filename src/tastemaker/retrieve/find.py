@@ -101,7 +101,7 @@ class TitleFinder:
             inside = sorted((name for name in keys if f" {key}" in name and name not in found), key=len)
             found |= {name: 80.0 + 9.0 * len(key) / len(name) for name in inside[: 4 * k]}
         if len(found) < k:
-            near = process.extract(key, keys, scorer=fuzz.WRatio, limit=4 * k, score_cutoff=CLOSE)
+            near = process.extract(key, keys, scorer=fuzz.ratio, limit=4 * k, score_cutoff=CLOSE)
             found |= {name: 0.8 * float(score) for name, score, _ in near if name not in found}
         best: dict[int, float] = {}
         for name, score in sorted(found.items(), key=lambda each: -each[1]):
