@@ -200,7 +200,12 @@ class Spooled:
         return is_whole
 
     def _own(self, user_id: str) -> list[Event]:
-        return [event for file in self._files for event in file.by_user.get(user_id, ())]
+        # The same event may have been sent again while it waited: it counts once.
+        first: dict[str, Event] = {}
+        for file in self._files:
+            for event in file.by_user.get(user_id, ()):
+                first.setdefault(event.event_id, event)
+        return list(first.values())
 
     async def _append(self, events: Sequence[Event], answers: Sequence[Answer]) -> list[bool]:
         taken = sum(file.size for file in self._files)
