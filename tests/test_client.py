@@ -1,7 +1,13 @@
 """The client against a real service: its methods and types against OpenAPI, and each route there and back."""
 
+import asyncio
 import inspect
+import os
+import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest

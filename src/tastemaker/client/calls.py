@@ -101,7 +101,7 @@ def wait_s(error: ClientError, tries: int) -> float | None:
     if not may_pass or tries >= TRIES:
         return None
     # Half of it by chance, so that clients refused together don't come back together.
-    own = 0.1 * 2 ** (tries - 1) * random.uniform(0.5, 1.0)
+    own = 0.1 * 2.0 ** (tries - 1) * random.uniform(0.5, 1.0)
     said = error.retry_after_s if isinstance(error, OverloadedError) else None
     return min(max(own, said or 0.0), LONGEST_WAIT_S)
 
