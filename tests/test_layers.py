@@ -34,6 +34,7 @@ ORDER = [
     ["tastemaker"],  # the public names
     ["registry"],
     ["serve"],
+    ["client"],
     ["cli"],
     ["__main__"],
 ]

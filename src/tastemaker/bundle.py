@@ -51,12 +51,15 @@ EVENTS = ("offsets", "rows", "times", "weights")
 LEARNING = "learning/"
 """Where in a bundle that lies which only a warm start opens, beside the Keras originals."""
 
+SERIES = "series"
+
 ARRAYS = (
     "item_vectors",
     "item_inputs",
     "neighbour_vectors",
     "neighbour_queries",
     "popularity",
+    SERIES,
     "index/centroids",
     "index/lists",
     "ranker/rotation",
@@ -78,9 +81,10 @@ class Bundle:
             (N, Di) what the query tower sees of an item (absent: `item_vectors` without the last
             column); `neighbour_vectors` (N, Dn; absent: `item_vectors`) are compared for similar items,
             from the item's own `neighbour_queries` (N, Dn) where the two differ; `popularity` (N,)
-            higher is more; `index/…` what an index keeps to be opened soon; `ranker/rotation` turns vectors
-            into those that the ranker has learnt from; `tries/…` (N,) how often each item was shown and
-            clicked, where impressions told.
+            higher is more; `series` (N,) numbers of the series that items belong to, from 0, where no item
+            came or changed since; `index/…` what an index keeps to be opened soon; `ranker/rotation` turns
+            vectors into those that the ranker has learnt from; `tries/…` (N,) how often each item was
+            shown and clicked, where impressions told.
         towers: LiteRT models, `query_tower`, `item_tower` and `ranker`.
         originals: Keras files by name.
         learning: what the optimisers remembered at the end of training, `.npy` files by name.
@@ -434,8 +438,12 @@ def _check_shapes(path: Path, bundle: Bundle) -> None:
     for name, array in bundle.arrays.items():
         if name in BY_ITEM and (array.ndim != 2 or array.dtype.kind != "f"):
             wrong = f"{name} are no vectors"
-        if (name in BY_ITEM or name.startswith(("popularity", "tries/"))) and array.shape[:1] != (items,):
+        is_by_item = name in BY_ITEM or name.startswith(("popularity", "tries/", SERIES))
+        if is_by_item and array.shape[:1] != (items,):
             wrong = f"{name} has {array.shape[:1]} rows, and the catalogue has {items:,} items"
+    series = bundle.arrays.get(SERIES, np.zeros(0, np.int32))
+    if series.dtype.kind not in "iu" or series.min(initial=0) < 0 or series.max(initial=-1) >= max(1, items):
+        wrong = "series are no numbers below the number of items"
     offsets, events = log.offsets, len(log.rows)
     if any(each.ndim != 1 for each in (offsets, log.rows, log.times, log.weights)):
         wrong = "histories are no lists"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.asked import Asked
-from tastemaker.bundle import Bundle
+from tastemaker.bundle import SERIES, Bundle
 from tastemaker.data.catalogue import Move, Rows
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import TastemakerError
@@ -58,7 +58,7 @@ class Stages:
 
     @cached_property
     def series(self) -> Series:
-        return Series(self.catalogue.titles)
+        return Series(self.catalogue.titles, self.bundle.arrays.get(SERIES))
 
     @cached_property
     def sources(self) -> Sources:
@@ -76,7 +76,7 @@ class Stages:
     @cached_property
     def reranker(self) -> "Reranker":
         """What gives lists their last order."""
-        from tastemaker.rerank.reranker import Reranker  # and with it SciPy, which not every process needs
+        from tastemaker.rerank.reranker import Reranker
 
         return Reranker(self.recipe.reranking, self.facts, self.memory)
 

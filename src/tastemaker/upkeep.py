@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.bundle import Bundle
+from tastemaker.bundle import SERIES, Bundle
 from tastemaker.data.catalogue import PAD, Catalogue, Move, Rows
 from tastemaker.data.report import FileReport
 from tastemaker.errors import BundleError, TastemakerError, UnknownItemError
@@ -170,7 +170,7 @@ class Upkeep:
             for name in TRIES
             if name in made.arrays
         }
-        made = replace(made, arrays={**made.arrays, "popularity": _popularity(made, rows), **tried})
+        made = replace(made, arrays={**_without_series(made), "popularity": _popularity(made, rows), **tried})
         few = told.only(np.flatnonzero(placed).astype(np.int32))
         place = self._embedded if bundle.manifest.kind == "content" else self._foretold
         return Changed(place(made, few, rows[placed]), move, change)
@@ -235,13 +235,18 @@ def without(bundle: Bundle, item_ids: Sequence[str]) -> Changed:
         catalogue=bundle.catalogue.only(kept),
         histories=bundle.histories.renumbered(now),
         arrays={
-            **bundle.arrays,
+            **_without_series(bundle),
             **{name: np.asarray(bundle.arrays[name])[kept] for name in ROWS if name in bundle.arrays},
         },
         tfidf=None if bundle.tfidf is None else bundle.tfidf.only(kept),
         pairs=None if bundle.pairs is None else bundle.pairs.only(kept),
     )
     return Changed(made, Move(now, nothing, nothing), change)
+
+
+def _without_series(bundle: Bundle) -> dict[str, Any]:
+    """Its arrays, but for the numbers of series, which are made anew of the titles."""
+    return {name: array for name, array in bundle.arrays.items() if name != SERIES}
 
 
 def _why_not(bundle: Bundle) -> str | None:

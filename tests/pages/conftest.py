@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright leaves an event loop running, beside which no other can be begun
 def browser() -> Iterator[Any]:
     """Chromium without a window; `.ci/run` installs it."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -1,12 +1,16 @@
 """`tastemaker demo`: both kinds of model on real films, from files to answers, in a few minutes."""
 
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tastemaker.errors import DataError
+from tastemaker.cli.serve import PORT
+from tastemaker.errors import DataError, TastemakerError
 
 if TYPE_CHECKING:
     from tastemaker.data import Dataset
@@ -29,13 +33,18 @@ def demo(
         "examples/data"
     ),
     out: Annotated[Path, typer.Option(help="Folder for the two bundles.")] = Path("models"),
+    port: Annotated[int, typer.Option(help="Port to serve on at the end.", min=1, max=65_535)] = PORT,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="End with the tables.")] = False,
 ) -> None:
-    """Train on MovieLens without and with its ratings, measure both, and ask them things."""
+    """Train on MovieLens without and with its ratings, measure both, ask them, and serve the second."""
     movies, ratings = data / "movies.csv", data / "ratings.csv"
     if not movies.is_file() or not ratings.is_file():
         raise DataError(
             f"{data} has no movies.csv and ratings.csv: run the demo from a clone of the project."
         )
+
+    if not no_serve:
+        check_free(port)
 
     from tastemaker.cli.show import console, slate_table
     from tastemaker.data import read, read_log
@@ -61,6 +70,40 @@ def demo(
     screen.print(f"Done in {time.perf_counter() - started:.0f} s. Ask on:")
     screen.print(f"  tastemaker recommend {out / 'demo'} --user 7")
     screen.print(f"  tastemaker similar {out / 'demo'} 'toy stroy'")
+    if not no_serve:
+        screen.rule("3. Served, until Ctrl-C")
+        served(out / "demo", port)
+
+
+def served(bundle: Path, port: int) -> None:
+    """Serve a bundle to this machine, as `tastemaker serve BUNDLE --no-auth` does, in a process without
+    TensorFlow."""
+    address = f"http://127.0.0.1:{port}"
+    asked = "-H 'content-type: application/json' -d"
+    typer.echo(f"""Try, from another terminal:
+  curl -s {address}/v1/recommend {asked} '{{"user_id": "42", "k": 3}}'
+  curl -s '{address}/v1/search?q=toy+stroy'
+  curl -s {address}/v1/events {asked} '{{"events": [{{"user_id": "42", "item_id": "1"}}]}}'
+""")
+    command = [sys.executable, "-m", "tastemaker", "serve", str(bundle), "--no-auth", "--port", str(port)]
+    service = subprocess.Popen([*command, "--log-level", "warning"])
+    try:
+        status = service.wait()
+    except KeyboardInterrupt:  # which it hears too
+        status = service.wait()
+    raise typer.Exit(status)
+
+
+def check_free(port: int) -> None:
+    """Said before minutes are spent on training. Raises TastemakerError where it isn't."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise TastemakerError(
+                f"Port {port} can't be had ({error.strerror}): give another with --port, or --no-serve."
+            ) from None
 
 
 def _trained(data: "Dataset", settings: tuple[str, ...], out: Path, screen: object) -> "Recommender":

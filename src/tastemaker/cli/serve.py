@@ -58,13 +58,17 @@ def serve(
     keep_days: Annotated[
         float | None, typer.Option(help="Delete events and answers older than this.", min=0.001)
     ] = None,
-    requests_per_s: Annotated[float, typer.Option(help="Of one key.", min=0.001)] = 1000.0,
+    requests_per_s: Annotated[float, typer.Option(help="Of one key, to one worker.", min=0.001)] = 500.0,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Answer over HTTP: POST /v1/recommend, /v1/events and more; GET /openapi.json says what.
 
     Until SIGTERM or Ctrl-C; what was begun is answered before.
     """
+    import gc
+
+    gc.disable()  # until the model is warm: nothing of what is made by then is to be let go
+
     from tastemaker.serve.run import run
     from tastemaker.serve.settings import Settings
 

@@ -1,12 +1,15 @@
 """What the items of a history say of a few others, by how far back each was touched."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker.data.catalogue import Rows
-from tastemaker.features.pairs import Pairs
+
+if TYPE_CHECKING:
+    from tastemaker.features.pairs import Pairs
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,7 +25,7 @@ class Follows:
         decays: (H,) what a step back in the history leaves of an item's word; 0 lets the newest alone speak.
     """
 
-    def __init__(self, pairs: Pairs, decays: Sequence[float]) -> None:
+    def __init__(self, pairs: "Pairs", decays: Sequence[float]) -> None:
         weights = pairs.weights
         self._starts, self._columns, self._values = weights.indptr, weights.indices, weights.data
         self._faded = np.asarray(decays, np.float64)[:, None] ** np.arange(SPEAKING)  # (H, T)

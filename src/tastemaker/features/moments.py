@@ -7,7 +7,7 @@ whose order is fixed, and never by a product of matrices, whose sums depend on t
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,10 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.released import released_days
 from tastemaker.features.asof import DAY_S, AsOf, Past
 from tastemaker.features.follows import Follows
-from tastemaker.features.pairs import Pairs
 from tastemaker.features.taste import Values, fading, repeats
+
+if TYPE_CHECKING:
+    from tastemaker.features.pairs import Pairs
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[Any] | float
@@ -121,7 +123,7 @@ class Moments:
         log: Interactions,
         *,
         series: npt.NDArray[np.int64],
-        pairs: Pairs | None = None,
+        pairs: "Pairs | None" = None,
         vectors: Floats | None = None,
         half_lives_days: Sequence[float] = (7.0, 90.0),
         sources: Sequence[str] = (),

@@ -11,8 +11,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
-from scipy.special import expit
 
 from tastemaker.errors import BundleError, TrainingError
 
@@ -65,6 +63,8 @@ class Isotonic:
         total = np.bincount(place, weight)
         pooled = np.bincount(place, weight * label) / total
         # A label may be above 1, where a click counts as one over the chance of being looked at.
+        from scipy.optimize import isotonic_regression  # a quarter of a second, for those who fit alone
+
         steps = np.clip(isotonic_regression(pooled, weights=total).x, 0, 1)
         # Blocks are where the steps rise, which also joins neighbours that happen to be equal.
         starts = _broad(np.flatnonzero(np.diff(steps, prepend=-1.0) > 0), total)
@@ -140,6 +140,8 @@ class Platt:
 
     def __call__(self, scores: npt.ArrayLike) -> Values:
         """(M,) chances from FLOOR to 1 - FLOOR; NaN stays NaN."""
+        from scipy.special import expit
+
         return _squeezed(expit(self.slope * np.asarray(scores, np.float64) + self.offset), FLOOR)
 
     def as_json(self) -> dict[str, Any]:
@@ -212,6 +214,8 @@ def _bent(distance: Values) -> Values:
 
 def _newton(columns: Values, wanted: Values, weight: Values, base: Values) -> Values:
     """(C,) the logistic regression of `wanted` (M,) on `columns` (M, C), beside `base` (M,) logits."""
+
+    from scipy.special import expit
 
     def loss(point: Values) -> float:
         logit = base + columns @ point

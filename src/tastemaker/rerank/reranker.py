@@ -3,19 +3,21 @@
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from tastemaker.recipe import BusinessRule, RerankingRecipe
 from tastemaker.rerank.calibration import Calibration
 from tastemaker.rerank.chain import Chain
 from tastemaker.rerank.diversity import Diversity
 from tastemaker.rerank.draft import Rule
-from tastemaker.rerank.exploration import Exploration
 from tastemaker.rerank.facts import Facts
-from tastemaker.rerank.fairness import Fairness
 from tastemaker.rerank.freshness import Freshness
 from tastemaker.rerank.memory import Memory
 from tastemaker.rerank.popularity import Popularity
-from tastemaker.rerank.rules import BusinessRules
+
+if TYPE_CHECKING:
+    from tastemaker.rerank.fairness import Fairness
+    from tastemaker.rerank.rules import BusinessRules
 
 KEPT = 32
 """Chains that are kept, those asked for last: a request may come with any strengths."""
@@ -70,7 +72,9 @@ class Reranker:
         first, last = business.halves
         return Chain([first, *rules, last], business)
 
-    def _read(self, placement: str, said: str) -> BusinessRules:
+    def _read(self, placement: str, said: str) -> "BusinessRules":
+        from tastemaker.rerank.rules import BusinessRules
+
         rules = RerankingRecipe.model_validate({"rules": json.loads(said)}).rules
         return BusinessRules(rules, self.facts, placement)
 
@@ -95,10 +99,14 @@ class Reranker:
             case "fairness" if recipe.fairness.of:
                 return self._fairness(recipe)
             case "exploration" if recipe.exploration.method != "none":
+                from tastemaker.rerank.exploration import Exploration  # and with it SciPy
+
                 return Exploration(recipe.exploration, tries)
         return None
 
-    def _fairness(self, recipe: RerankingRecipe) -> Fairness:
+    def _fairness(self, recipe: RerankingRecipe) -> "Fairness":
+        from tastemaker.rerank.fairness import Fairness
+
         rule = Fairness(recipe.fairness, self.facts)
         if rule.ledger is None:
             return rule

@@ -84,9 +84,9 @@ class TitleFinder:
         return self._one(typed, rows or self._by_words(key) or self._by_spelling(typed, key))
 
     def search(self, typed: str, k: int) -> list[tuple[int, float]]:
-        """The k rows that `typed` may mean, best first, with how near each is, 0 to 100; seasons of one
-        series are one row, their first. For whoever is still typing: beginnings of names come first, then names
-        that hold the words, then near spellings.
+        """The k rows that `typed` may mean, best first, each with how near it is, up to 100; seasons of one
+        series are one row, their first. For whoever is still typing: beginnings of names come first, then
+        names that hold the words, then near spellings.
         """
         key = normalised(typed)
         if not key:
@@ -101,7 +101,7 @@ class TitleFinder:
             inside = sorted((name for name in keys if f" {key}" in name and name not in found), key=len)
             found |= {name: 80.0 + 9.0 * len(key) / len(name) for name in inside[: 4 * k]}
         if len(found) < k:
-            near = process.extract(key, keys, scorer=fuzz.WRatio, limit=4 * k, score_cutoff=CLOSE)
+            near = process.extract(key, keys, scorer=fuzz.ratio, limit=4 * k, score_cutoff=CLOSE)
             found |= {name: 0.8 * float(score) for name, score, _ in near if name not in found}
         best: dict[int, float] = {}
         for name, score in sorted(found.items(), key=lambda each: -each[1]):

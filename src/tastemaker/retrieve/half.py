@@ -76,13 +76,19 @@ class Half:
 def _blocks(vectors: Floats) -> Iterator[tuple[int, Any]]:
     for at in range(0, len(vectors), AT_ONCE):
         yield at, vectors[at : at + AT_ONCE]
-        _let_go(vectors)
+        let_go(vectors)
 
 
-def _let_go(vectors: Floats) -> None:
-    """Of a file that is mapped, the pages that were read needn't stay: few rows are asked for later."""
+def let_go(vectors: npt.NDArray[Any], *, is_picked: bool = False) -> None:
+    """Of a file that is mapped, the pages that were read needn't stay: few rows are asked for later.
+
+    Args:
+        is_picked: from now on it is read a row here and a row there, and nothing of what lies beside.
+    """
     base: Any = vectors
     while isinstance(base, np.ndarray):
         base = base.base
     if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         base.madvise(mmap.MADV_DONTNEED)
+        if is_picked:
+            base.madvise(mmap.MADV_RANDOM)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +21,17 @@ class Series:
 
     Args:
         titles: (N,) as shown to people. Read when first asked for.
+        numbers: (N,) where they are known already, as `numbers` tells them.
     """
 
-    def __init__(self, titles: Sequence[str]) -> None:
+    def __init__(self, titles: Sequence[str], numbers: npt.NDArray[Any] | None = None) -> None:
         self.titles = titles
+        self._known = None if numbers is None else np.asarray(numbers, np.int64)
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:
-        """(N,) a number a series, shared by its seasons."""
-        return self._numbered[1]
+        """(N,) a number a series, shared by its seasons; from 0, below N."""
+        return self._numbered[1] if self._known is None else self._known
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,18 +8,21 @@ import asyncio
 import ctypes
 import gc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tastemaker.errors import BundleError, RegistryError, TastemakerError, UnknownItemError
 from tastemaker.recipe import PlacementRecipe
 from tastemaker.recommend import Recommender
 from tastemaker.registry import Kind, Reference, Registry, Trial
+from tastemaker.retrieve.half import let_go
 from tastemaker.serve import paging
 from tastemaker.serve.histories import made_at
 from tastemaker.serve.settings import Settings
@@ -242,7 +245,11 @@ class Live:
         models = {model.version: model for model in self._models()}
 
         def change() -> dict[str, Model]:
-            return {version: changed(model, changes) for version, model in models.items()}
+            now = {version: changed(model, changes) for version, model in models.items()}
+            for version, model in now.items():
+                if model is not models[version]:
+                    warm(model)
+            return now
 
         now = await asyncio.to_thread(change)
         trials = tuple((trial, now[model.version]) for trial, model in standing.trials)
@@ -293,14 +300,17 @@ def warm(model: Model) -> None:
         recommender.recommend(user_id=log.user_ids[int(known[0])], k=10, explain=False)
     recommender.recommend(history=[ids[0]], k=10, explain=False)
     recommender.recommend(history=[], k=10, explain=False)
-    _settle()
+    _settle(recommender.bundle.arrays.values())
 
 
-def _settle() -> None:
+def _settle(arrays: Iterable[npt.NDArray[Any]]) -> None:
     """What was made to be kept isn't looked through again for what can be let go, and what making it took
     goes back to the system."""
+    for array in arrays:
+        let_go(array, is_picked=True)
     gc.collect()
     gc.freeze()
+    gc.enable()
     with suppress(OSError, AttributeError):  # other systems than Linux have other ways
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 

@@ -1,7 +1,7 @@
 """More requests than can be answered: a queue with an end, and a quick no for those that would wait too long.
 
 Lists are made one at a time in the event loop itself. Whoever wants one takes a turn; between two turns the
-loop reads what has come in, so that a no is said at once. When very many come, even reading them takes the time
+loop reads what has come in, so that a no is said at once. When very many come, even reading them takes time
 that answers need: then whole requests are refused unread.
 """
 

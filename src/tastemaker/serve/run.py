@@ -116,7 +116,6 @@ async def _serve(settings: Settings, listening: socket.socket, ready: Callable[[
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=int(settings.drain_s) or 1,
         backlog=BACKLOG,

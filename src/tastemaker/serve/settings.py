@@ -42,8 +42,8 @@ class Settings(BaseModel):
     """events and answers older than this are deleted; None keeps them"""
     ahead_s: float = Field(300.0, ge=0)
     """an event may be so far in the future, by a clock that is wrong; further ahead it is refused"""
-    requests_per_s: float = Field(1000.0, gt=0)
-    """of one key"""
+    requests_per_s: float = Field(500.0, gt=0)
+    """of one key, to one worker; twice as many at once"""
     log_features: bool = True
     """whether what the ranker saw of each item shown is written down with the answer"""
     drain_s: float = Field(10.0, gt=0)

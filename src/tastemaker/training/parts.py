@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.bundle import Bundle
+from tastemaker.bundle import SERIES, Bundle
 from tastemaker.card import card
 from tastemaker.data import Dataset
 from tastemaker.data.interactions import Interactions
@@ -20,6 +20,7 @@ from tastemaker.features.tfidf import Tfidf
 from tastemaker.manifest import Manifest
 from tastemaker.recipe import Recipe
 from tastemaker.rerank.tries import Tries
+from tastemaker.retrieve.series import Series
 
 Floats = npt.NDArray[np.float32]
 
@@ -79,7 +80,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         catalogue=data.items,
         users=data.users,
         histories=log,
-        arrays=parts.arrays | {"popularity": _popularity(data, log)} | _tries(data),
+        arrays=parts.arrays | {"popularity": _popularity(data, log)} | _tries(data) | _series(data),
         towers=parts.towers,
         originals=parts.originals,
         learning=parts.learning,
@@ -103,6 +104,11 @@ def _popularity(data: Dataset, log: Interactions) -> npt.NDArray[np.float64]:
         return log.counts(data.items.size).astype(np.float64)
     own = data.items.popularity
     return np.zeros(data.items.size) if own is None else own
+
+
+def _series(data: Dataset) -> dict[str, npt.NDArray[np.int32]]:
+    """Reading 60,000 titles takes half a second, which a service that starts is spared."""
+    return {SERIES: Series(data.items.titles).numbers.astype(np.int32)}
 
 
 def _tries(data: Dataset) -> dict[str, npt.NDArray[np.float64]]:
