@@ -155,8 +155,8 @@ def asked(
 
 
 def at(item_id: str) -> str:
-    """An id as part of a path."""
-    return quote(item_id, safe="")
+    """An id as part of a path; what is no text at all, too."""
+    return quote(item_id, safe="", errors="surrogatepass")
 
 
 @contextmanager
