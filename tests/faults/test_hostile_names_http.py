@@ -88,10 +88,6 @@ def withstood(service, tree, names: list[str]) -> None:
     assert service.ask("GET", "/health/ready").status == 200
 
 
-def test_a_few_names_touch_nothing(service, tree):
-    withstood(service, tree, NAMES[::20])
-
-
 @pytest.mark.slow
 def test_none_of_the_names_touches_anything_outside(service, tree):
     assert len(NAMES) >= 200

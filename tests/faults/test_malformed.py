@@ -355,10 +355,6 @@ def service(by_hand, tmp_path_factory):
         yield service
 
 
-def test_some_malformed_requests_are_told_so(service):
-    withstood(service, 40, seed=5)
-
-
 @pytest.mark.slow
 def test_a_thousand_malformed_requests_do_no_harm(service):
     withstood(service, 300, seed=8)  # what is made once is made, and memory for the largest is at hand
