@@ -20,16 +20,70 @@ GOOD = {
     "/v1/models/rollback": {"because": "x"},
 }
 ODD = [
-    None, True, False, -1, 0, 2**31, 2**63, 2**64, -(2**63) - 1, 10**400, 1.5, 1e308, -0.0, "", " ", "\0", "\ud800",
-    "a" * 513, "é" * 600, "\u202e", "'; drop table events; --", "{{7*7}}", "${jndi:ldap://x}", "../../etc/passwd", [],
-    [[]], [None], ["a", 1], {}, {"a": {}}, [["a"] * 3] * 3, "1e999", "NaN", float("nan"), float("inf"), float("-inf"),
-]  # fmt: skip
+    None,
+    True,
+    False,
+    -1,
+    0,
+    2**31,
+    2**63,
+    2**64,
+    -(2**63) - 1,
+    10**400,
+    1.5,
+    1e308,
+    -0.0,
+    "",
+    " ",
+    "\0",
+    "\ud800",
+    "a" * 513,
+    "é" * 600,
+    "\u202e",
+    "'; drop table events; --",
+    "{{7*7}}",
+    "${jndi:ldap://x}",
+    "../../etc/passwd",
+    [],
+    [[]],
+    [None],
+    ["a", 1],
+    {},
+    {"a": {}},
+    [["a"] * 3] * 3,
+    "1e999",
+    "NaN",
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+]
 CODE = [
-    "__import__('os').system('id')", "().__class__.__bases__", "genre == 'x' or 1/0", "genre == (lambda: 1)()",
-    "(" * 500, "not " * 400 + "kids", "genre == \"" + "x" * 1900, "genre in [" + "1," * 900 + "]", "open('/etc/passwd')",
-    "genre = 1; import os", "\0", "genre == 1e999", "year > " + "9" * 1500, "a.b.c", "genre == genre == genre", "-" * 1500,
-    "`id`", "$(id)", "genre =~ /(a+)+$/", "x if y else z", "[x for x in y]", "{", "genre == \"\ud800\"", "1 and 2", "",
-]  # fmt: skip
+    "__import__('os').system('id')",
+    "().__class__.__bases__",
+    "genre == 'x' or 1/0",
+    "genre == (lambda: 1)()",
+    "(" * 500,
+    "not " * 400 + "kids",
+    'genre == "' + "x" * 1900,
+    "genre in [" + "1," * 900 + "]",
+    "open('/etc/passwd')",
+    "genre = 1; import os",
+    "\0",
+    "genre == 1e999",
+    "year > " + "9" * 1500,
+    "a.b.c",
+    "genre == genre == genre",
+    "-" * 1500,
+    "`id`",
+    "$(id)",
+    "genre =~ /(a+)+$/",
+    "x if y else z",
+    "[x for x in y]",
+    "{",
+    'genre == "\ud800"',
+    "1 and 2",
+    "",
+]
 
 
 def dumped(value: object) -> bytes:
@@ -137,8 +191,8 @@ def content_types(rng: random.Random) -> tuple[bytes, bool]:
     )
     body = rng.choice([dumped(GOOD["/v1/recommend"]), b"<a/>", b"--x\r\n\r\n", b"user_id=ann"])
     path = rng.choice(ROUTES)
-    lines = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return lines.encode() + body, False
+    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {kind}"]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body, False
 
 
 def cut_off(rng: random.Random) -> tuple[bytes, bool]:
@@ -155,25 +209,61 @@ def chunks(rng: random.Random) -> tuple[bytes, bool]:
 
 
 def headers(rng: random.Random) -> tuple[bytes, bool]:
-    more = rng.choice([
-        ["X: " + "a" * 20_000], ["X: " + "a" * 200_000], [f"X-{n}: y" for n in range(100)], ["X-API-Key: " + "k" * 9000],
-        ["X-API-Key: \xff\xfe"], ["no colon"], [": nameless"], ["Content-Length: 3"], ["Content-Length: -1"],
-        ["Expect: 100-continue"], ["Expect: 42"], ["Upgrade: websocket", "Connection: Upgrade"], ["traceparent: 00-zz-zz-01"],
-        ["X-Request-Id: \t\x01"], ["X-Request-Id: " + "a" * 5000], ["Connection: close, keep-alive"], ["Host: evil"],
-    ])  # fmt: skip
+    more = rng.choice(
+        [
+            ["X: " + "a" * 20_000],
+            ["X: " + "a" * 200_000],
+            [f"X-{n}: y" for n in range(100)],
+            ["X-API-Key: " + "k" * 9000],
+            ["X-API-Key: \xff\xfe"],
+            ["no colon"],
+            [": nameless"],
+            ["Content-Length: 3"],
+            ["Content-Length: -1"],
+            ["Expect: 100-continue"],
+            ["Expect: 42"],
+            ["Upgrade: websocket", "Connection: Upgrade"],
+            ["traceparent: 00-zz-zz-01"],
+            ["X-Request-Id: \t\x01"],
+            ["X-Request-Id: " + "a" * 5000],
+            ["Connection: close, keep-alive"],
+            ["Host: evil"],
+        ]
+    )
     return post("/v1/recommend", b"{}", *more)
 
 
 def lines(rng: random.Random) -> tuple[bytes, bool]:
-    line = rng.choice([
-        b"GET / HTTP/9.9", b"GET", b"\0\0\0\0", b"\x16\x03\x01\x02\x00\x01\x00\x01", b"PRI * HTTP/2.0", b"GET //// HTTP/1.1",
-        b"GET /" + b"a" * 70_000 + b" HTTP/1.1", b"GET /%zz HTTP/1.1", b"GET /\xff\xfe HTTP/1.1", b"FOO /v1/recommend HTTP/1.1",
-        b"GET http://127.0.0.1/v1/recommend HTTP/1.1", b"CONNECT x:1 HTTP/1.1", b"OPTIONS * HTTP/1.1", b"TRACE / HTTP/1.1",
-        b"GET /v1/search?q=" + b"%00" * 60 + b" HTTP/1.1", b"GET /v1/search?q=%ff%fe&k=-5 HTTP/1.1", b"HEAD /v1/models HTTP/1.1",
-        b"GET /v1/search?q=a&q=b&q=c&k=1e9 HTTP/1.1", b"GET /v1/search?" + b"a=b&" * 900 + b" HTTP/1.1", b"GET /v1/items/ HTTP/1.1",
-        b"GET /v1/items/a/similar?k=99999999999999999999 HTTP/1.1", b"GET /v1/items/%00/similar HTTP/1.1", b"DELETE /v1/users/ HTTP/1.1",
-        b"GET /v1/items/a/similar?filter=" + b"(" * 1500 + b" HTTP/1.1", b"PUT /v1/items/%2e%2e%2f HTTP/1.1", b"DELETE / HTTP/1.1",
-    ])  # fmt: skip
+    line = rng.choice(
+        [
+            b"GET / HTTP/9.9",
+            b"GET",
+            b"\0\0\0\0",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01",
+            b"PRI * HTTP/2.0",
+            b"GET //// HTTP/1.1",
+            b"GET /" + b"a" * 70_000 + b" HTTP/1.1",
+            b"GET /%zz HTTP/1.1",
+            b"GET /\xff\xfe HTTP/1.1",
+            b"FOO /v1/recommend HTTP/1.1",
+            b"GET http://127.0.0.1/v1/recommend HTTP/1.1",
+            b"CONNECT x:1 HTTP/1.1",
+            b"OPTIONS * HTTP/1.1",
+            b"TRACE / HTTP/1.1",
+            b"GET /v1/search?q=" + b"%00" * 60 + b" HTTP/1.1",
+            b"GET /v1/search?q=%ff%fe&k=-5 HTTP/1.1",
+            b"HEAD /v1/models HTTP/1.1",
+            b"GET /v1/search?q=a&q=b&q=c&k=1e9 HTTP/1.1",
+            b"GET /v1/search?" + b"a=b&" * 900 + b" HTTP/1.1",
+            b"GET /v1/items/ HTTP/1.1",
+            b"GET /v1/items/a/similar?k=99999999999999999999 HTTP/1.1",
+            b"GET /v1/items/%00/similar HTTP/1.1",
+            b"DELETE /v1/users/ HTTP/1.1",
+            b"GET /v1/items/a/similar?filter=" + b"(" * 1500 + b" HTTP/1.1",
+            b"PUT /v1/items/%2e%2e%2f HTTP/1.1",
+            b"DELETE / HTTP/1.1",
+        ]
+    )
     return line + b"\r\nHost: 127.0.0.1\r\n\r\n", rng.random() < 0.5
 
 
@@ -204,14 +294,31 @@ def large(rng: random.Random) -> tuple[bytes, bool]:
     body = b'{"user_id": "' + b"a" * 10_000_000 + b'"}'
     if rng.random() < 0.5:
         return post(rng.choice(ROUTES), body)
-    lines = b"POST /v1/recommend HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return lines + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n", True
+    lines = ["POST /v1/recommend HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json"]
+    start = "\r\n".join([*lines, "Transfer-Encoding: chunked", "", ""]).encode()
+    return start + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n", True
 
 
 OFTEN: list[Kind] = [
-    broken_json, wrong_values, wrong_values, wrong_events, numbers, twice, encodings, content_types, cut_off, chunks,
-    headers, lines, lines, pipelined, lists, filters, filters, items,
-]  # fmt: skip
+    broken_json,
+    wrong_values,
+    wrong_values,
+    wrong_events,
+    numbers,
+    twice,
+    encodings,
+    content_types,
+    cut_off,
+    chunks,
+    headers,
+    lines,
+    lines,
+    pipelined,
+    lists,
+    filters,
+    filters,
+    items,
+]
 
 
 def malformed(count: int, seed: int) -> Iterator[tuple[str, bytes, bool]]:
@@ -246,10 +353,6 @@ def service(by_hand, tmp_path_factory):
     Recommender(by_hand).save(folder / "six")
     with served(folder / "six", "--no-auth", "--store", folder / "store.sqlite") as service:
         yield service
-
-
-def test_some_malformed_requests_are_told_so(service):
-    withstood(service, 40, seed=5)
 
 
 @pytest.mark.slow

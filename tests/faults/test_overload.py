@@ -229,7 +229,8 @@ def test_a_refusal_is_json_and_says_when_to_come_again(door):
         pytest.param(post(b"{}", "/v1/recommend", "Connection: close"), id="close"),
         pytest.param(post(b"{}", "/v1/recommend", "connection:close"), id="close without a space"),
         pytest.param(
-            b"POST /v1/recommend HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            b"POST /v1/recommend HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\n{}\r\n0\r\n\r\n",
             id="in chunks",
         ),
         pytest.param(b"POST /v1/recommend HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}", id="of old"),

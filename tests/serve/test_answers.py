@@ -1,7 +1,8 @@
 """What is answered over HTTP, by the real process, about people and items whose lists are worked out by hand.
 
-The six items and two people are laid out in tests/conftest.py: a and b point right, c and d lean up, e points
-up, f left; ann touched a, then e; bob touched f. How their lists come about stands in tests/test_recommend.py.
+The six items and two people are laid out in tests/conftest.py: a and b point right, c and d lean up, e
+points up, f left; ann touched a, then e; bob touched f. How their lists come about stands in
+tests/test_recommend.py.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Short of time, or of a store: what is left out, what is said of it, and that nothing is falsely acknowledged."""
+"""Short of time, or of a store: what is left out and named, and that nothing is falsely acknowledged."""
 
 import asyncio
 import shutil

@@ -74,7 +74,7 @@ def test_only_health_is_open(service, routes):
         assert service.ask("GET", path, None, "").status == 200
 
 
-# What each role may do, from issue and docs: a reader reads, a writer writes events, an admin does everything.
+# A reader reads, a writer writes events, an admin does everything.
 MAY = {"read": {"read"}, "write-events": {"write-events"}, "admin": {"read", "write-events", "admin"}}
 
 
@@ -92,7 +92,7 @@ def test_a_role_that_is_too_small_is_refused_and_one_that_is_not_comes_in(servic
 
 
 def test_what_changes_things_is_for_admins_alone(routes):
-    changing = {route for route in routes if route[0] in ("put", "delete", "patch") or "models/" in route[1]}
+    changing = {each for each in routes if each[0] in ("put", "delete", "patch") or "models/" in each[1]}
     shown = {("get", "/v1/models/{version}")}
     assert {routes[route] for route in changing - shown} == {"admin"}
     assert routes["post", "/v1/events"] == "write-events"
@@ -157,10 +157,8 @@ def test_the_log_holds_no_person_no_item_no_key_and_no_body(service, keys):
 def test_a_secret_person_is_not_in_the_metrics_either(service):
     said = service.ask("POST", "/v1/recommend", {"user_id": PERSON})
     assert said.status == 200
-    page = service.raw(
-        f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {service.key}\r\nConnection: close\r\n\r\n".encode(),
-        2,
-    )
+    head = f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {service.key}\r\n"
+    page = service.raw(f"{head}Connection: close\r\n\r\n".encode(), 2)
     assert b"tastemaker_" in page
     assert PERSON.encode() not in page
 

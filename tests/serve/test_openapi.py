@@ -12,10 +12,12 @@ from tastemaker.serve.guard.roles import Role
 from tests.served import served
 
 SEED = 20260517
+TOO_LARGE = (413, 414, 431)
+"""Refusals that are described too, and that schemathesis doesn't know for refusals."""
 NOT_CHECKED = {
     "ignored_auth",  # tests/serve/test_doors.py asks it, and knows of 429 for too many wrong keys
-    # What a schema can't say is refused with the 422 that is described: a column that there isn't in a filter,
-    # a placement that nobody named, a person by name and by history at once.
+    # What a schema can't say is refused with the 422 that is described: a column that there isn't, in a
+    # filter; a placement that nobody named; a person by name and by history at once.
     "positive_data_acceptance",
 }
 
@@ -53,7 +55,9 @@ def findings(service, examples: int) -> list[str]:
         )
         def ask(case) -> None:
             try:
-                case.call_and_validate(checks=checks, headers=key)
+                response = case.call(headers=key)
+                if response.status_code not in TOO_LARGE:
+                    case.validate_response(response, checks=checks, headers=key)
             except BaseExceptionGroup as group:
                 for each in group.exceptions:
                     found.setdefault(f"{case.method} {case.path} {type(each).__name__}", f"{each}"[:600])

@@ -4,7 +4,8 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 from tastemaker.errors import UnknownItemError
 from tastemaker.serve.errors import Json
@@ -34,9 +35,10 @@ def routes(service: Service) -> APIRouter:
     async def similar(
         item_id: str,
         request: Request,
-        k: Annotated[int | None, Query(ge=1, le=MOST)] = None,
-        placement: Placement | None = None,
-        filter: Annotated[str | None, Query(max_length=2000)] = None,
+        # In a path there is no null: what isn't said is left out.
+        k: Annotated[int, Field(ge=1, le=MOST)] | SkipJsonSchema[None] = None,
+        placement: Placement | SkipJsonSchema[None] = None,
+        filter: Annotated[str, StringConstraints(max_length=2000)] | SkipJsonSchema[None] = None,
         all_seasons: bool = False,
     ) -> Any:
         """What is like an item."""
