@@ -27,6 +27,7 @@ from tastemaker.progress import silent
 from tastemaker.rank.asking import of_shown
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
+from tastemaker.trace import Trace
 
 DATA = Path(__file__).parents[2] / "shared/data/ml-latest-small"
 QUICK = ("history.epochs=2", "ranking.epochs=2", "ranking.use=always", "seed=1")
@@ -98,9 +99,6 @@ def serve(bundle: Path, questions: Path, answers: Path) -> None:
     recommender = Recommender.load(bundle)
     assert recommender.ranker is not None
     logged: list[Arrays] = []
-    recommender.ranker.watch = lambda found, sheet: logged.append(
-        {"rows": found.rows, "scores": found.scores, **sheet._asdict()}
-    )
     asked = json.loads(questions.read_text())
     for each in asked:
         rows = recommender.catalogue.rows(each["items"])
@@ -113,7 +111,11 @@ def serve(bundle: Path, questions: Path, answers: Path) -> None:
             is_clock=True,
         )
         wishes = {"now": each["now"], "device": each["device"]}
-        recommender.recommend(each["user"], interactions=nobody_else, **wishes)
+        trace = Trace()
+        recommender.recommend(each["user"], interactions=nobody_else, trace=trace, **wishes)
+        assert trace.seen is not None
+        found, sheet = trace.seen
+        logged.append({"rows": found.rows, "scores": found.scores, **sheet._asdict()})
     assert "tensorflow" not in sys.modules
     assert len(logged) == len(asked)
     np.savez(

@@ -1,5 +1,6 @@
 """The client against a real service: its methods and types against OpenAPI, and each route there and back."""
 
+import ast
 import asyncio
 import inspect
 import os
@@ -190,3 +191,24 @@ def test_the_client_to_be_awaited_does_the_same(address):
         return [item["item_id"] for page in pages for item in page["items"]]
 
     assert sorted(asyncio.run(shown())) == ["b", "c", "d", "e", "f"]
+
+
+def test_the_client_to_be_awaited_is_the_other_word_for_word_but_for_the_waiting():
+    files = [Path(calls.__file__).with_name(name) for name in ("now.py", "later.py")]
+    waits, awaited = (file.read_text(encoding="utf-8") for file in files)
+    for theirs, ours in (
+        ("AsyncClient", "Client"),
+        ("AsyncIterator", "Iterator"),
+        ("__aenter__", "__enter__"),
+        ("__aexit__", "__exit__"),
+        ("aclose", "close"),
+        ("async ", ""),
+        ("await ", ""),
+        ("asyncio", "time"),
+        ("many tasks", "many threads"),
+    ):
+        awaited = awaited.replace(theirs, ours)
+    (mine,), (other,) = (
+        [each for each in ast.parse(text).body if isinstance(each, ast.ClassDef)] for text in (waits, awaited)
+    )
+    assert ast.unparse(mine) == ast.unparse(other)

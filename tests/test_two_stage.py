@@ -15,8 +15,8 @@ import pytest
 import tastemaker as tm
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import BundleError, ObjectiveError
-from tastemaker.rank.ranker import Sheet
 from tastemaker.recommend import Recommender
+from tastemaker.trace import Trace
 
 pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.slow
@@ -327,35 +327,29 @@ def test_asked_for_another_time_what_was_old_by_then_stands_last(saved, opened, 
 # --- what it sees ------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def watched(opened) -> Iterator[list[Sheet]]:
-    sheets: list[Sheet] = []
-    opened.ranker.watch = lambda found, sheet: sheets.append(sheet)
-    yield sheets
-    del opened.ranker.watch
+def numbers(opened, user_id=None, **wishes) -> np.ndarray:
+    """What the network saw of the candidates of one request."""
+    trace = Trace()
+    opened.recommend(user_id, trace=trace, **wishes)
+    return trace.seen[1].numbers
 
 
-def test_left_out_now_is_the_moment_after_the_newest_event(opened, watched):
+def test_left_out_now_is_the_moment_after_the_newest_event(opened):
     log = opened.bundle.histories
     newest = log.times[log.offsets[log.user("u3") + 1] - 1]
-    opened.recommend("u3")
-    opened.recommend("u3", now=float(np.nextafter(newest, np.inf)))
-    opened.recommend("u3", now=newest + 30 * DAY_S)
-    first, same, later = (sheet.numbers for sheet in watched)
+    first, same = numbers(opened, "u3"), numbers(opened, "u3", now=float(np.nextafter(newest, np.inf)))
+    later = numbers(opened, "u3", now=newest + 30 * DAY_S)
     assert np.array_equal(first, same, equal_nan=True)
     assert not np.array_equal(first, later, equal_nan=True)
 
 
-def test_a_typed_history_has_an_order_and_no_times(opened, watched):
+def test_a_typed_history_has_an_order_and_no_times(opened):
     items, nobody = ["i3", "i40", "i41"], np.zeros(3, np.int32)
     rows = opened.catalogue.rows(items)
-    opened.recommend(history=items)
+    first = numbers(opened, history=items)
     for times in ([0.0, 1.0, 2.0], [1e9, 1e9 + 1, 1e9 + 7]):
         log = Interactions.from_events(["x"], nobody, rows, np.array(times), is_ordered=True, is_clock=False)
-        opened.recommend("x", interactions=log)
-    first, *others = (sheet.numbers for sheet in watched)
-    for other in others:
-        assert np.array_equal(first, other, equal_nan=True)
+        assert np.array_equal(first, numbers(opened, "x", interactions=log), equal_nan=True)
 
 
 # --- items that come and go --------------------------------------------------------------------

@@ -22,7 +22,6 @@ class Asked(NamedTuple):
     occasion: what the ranker goes by.
     chain: the rules; None where there are none.
     country, age, impressions: as `Showing` has them.
-    is_what_if: whether nobody is shown the answer; then nobody hears of it either.
     about: what the list answers, see `PlacementRecipe`.
     sources: where candidates come from; None for where the recipe has them from.
     """
@@ -33,7 +32,6 @@ class Asked(NamedTuple):
     country: str = ""
     age: float | None = None
     impressions: "Impressions | None" = None
-    is_what_if: bool = False
     about: Literal["person", "last", "item"] = "person"
     sources: Sources | None = None
 

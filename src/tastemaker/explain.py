@@ -93,7 +93,7 @@ def _falls_without(
         occasion = occasion._replace(now=float(np.nextafter(log.times[own.stop - 1], np.inf)))
     users = np.arange(len(kept), dtype=np.int32)
     scores = np.full((len(kept), len(rows)), -np.inf)
-    lists = recommender.in_order(variants, users, most, asked._replace(occasion=occasion, is_what_if=True))
+    lists = recommender.in_order(variants, users, most, asked._replace(occasion=occasion))
     for place, found in enumerate(lists):
         where = {int(row): float(score) for row, score in zip(found.rows, found.scores, strict=True)}
         scores[place] = [where.get(int(row), -np.inf) for row in rows]

@@ -188,7 +188,7 @@ class Recommender(Stages):
         trace.took("retrieve", started)
         if self.ranker is not None and len(own) and len(rows):
             started = perf_counter()
-            found = self.ranker.ordered(log, 0, found, asked.occasion, trace=trace)
+            found = self.ranker.ordered(log, 0, found, asked.occasion, trace)
             trace.took("rank", started)
         shown = self.shown(found, max(1, len(rows)), asked, own, log.user_ids[0], trace=trace)
         if unknown:

@@ -179,9 +179,7 @@ class Stages:
                 yield own
                 continue
             started = perf_counter()
-            ordered = self.ranker.ordered(
-                log, user, own, asked.occasion, is_what_if=asked.is_what_if, trace=trace
-            )
+            ordered = self.ranker.ordered(log, user, own, asked.occasion, trace)
             trace.took("rank", started)
             yield ordered
 

@@ -78,8 +78,9 @@ class AsyncClient:
     ) -> messages.AnswerOut:
         """What is like an item."""
         params = calls.given(k=k, placement=placement, filter=filter, all_seasons=all_seasons or None)
-        call = Call("GET", calls.items(item_id, "/similar"), params=params)
-        answer: messages.AnswerOut = await self._json(call)
+        answer: messages.AnswerOut = await self._json(
+            Call("GET", calls.items(item_id, "/similar"), params=params)
+        )
         return answer
 
     async def item(self, item_id: str) -> messages.CatalogueItem:

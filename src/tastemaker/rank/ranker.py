@@ -4,7 +4,7 @@ Takes one person's candidates, gives them sorted. What the network sees is compu
 lessons, a request at a time, so that the two can't differ by a bit.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -141,19 +141,11 @@ class View:
         return float(times.max()) if len(times) else 0.0
 
 
-Watch = Callable[[Candidates, Sheet], None]
-"""Hears what the network sees of a request, and of which candidates."""
-
-
 class Ranker:
     """The second network of one bundle; many threads may ask at once.
 
-    Attributes:
-        watch: where a service logs what was seen, to be compared with what is made of its data later.
     Raises: BundleError when what the bundle says of it can't be read.
     """
-
-    watch: Watch | None = None
 
     def __init__(self, bundle: Bundle, nearest: Nearest, series: Series) -> None:
         try:
@@ -189,19 +181,15 @@ class Ranker:
         user: int,
         found: Candidates,
         occasion: Occasion = NO_OCCASION,
-        *,
-        is_what_if: bool = False,
         trace: Trace = NO_TRACE,
     ) -> Candidates:
         """The same candidates, best first by the objective; ties as retrieval had them.
 
         Args:
             log, user: somebody with a history.
-            is_what_if: nobody will be shown it, and `watch` doesn't hear of it.
+            trace: told what was seen, to be compared with what is made of it later.
         """
         sheet = self.view.sheet(log, user, found, occasion)
-        if self.watch is not None and not is_what_if:
-            self.watch(found, sheet)
         if trace is not NO_TRACE:
             trace.seen = found, sheet
         heads = self.heads(sheet)

@@ -81,7 +81,7 @@ class BundlePolicy:
             self._log, [stranger if user is None else user for user in users], logs.times[first].tolist()
         )
         model = self._recommender
-        asked = model.usually._replace(is_what_if=True)
+        asked = model.usually
         most = k if model.ranker is None and asked.chain is None and not self._epsilon else model.pool(k)
         shown = np.full((len(first), k), PAD, np.int32)
         pools = np.full((len(first), most), PAD, np.int32)
