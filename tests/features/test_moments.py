@@ -50,6 +50,16 @@ VECTORS = np.array([[1, 0], [0.6, 0.8], [0, 1], [0, 0], [-1, 0]], np.float32)
 EVERYTHING = np.arange(5, dtype=np.int32)
 
 
+class Whole:
+    """Vectors of all items, as rows ask for them."""
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        self.vectors = vectors
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        return self.vectors[rows]
+
+
 def log_of(events: Sequence[tuple[float, ...]], *, is_clock: bool = True) -> Interactions:
     """(user, row, days from now) in the order of a file; a fourth number is a weight."""
     users, rows, days = zip(*(event[:3] for event in events), strict=True) if events else ((), (), ())
@@ -75,7 +85,7 @@ LOG = log_of(EVENTS)
 def moments(log: Interactions = LOG, catalogue: Catalogue = CATALOGUE, **knobs: object) -> Moments:
     given = {
         "series": SERIES,
-        "vectors": VECTORS,
+        "vectors": Whole(VECTORS),
         "half_lives_days": (7.0, 14.0),
         "sources": ("network", "next season"),
         "devices": ("tv", "phone"),
@@ -403,7 +413,7 @@ def world(seed: int = 3) -> tuple[Moments, list[tuple[Moment, Found, np.ndarray,
         log,
         Catalogue(frame, CATALOGUE.columns[:2]),
         series=np.arange(items) // 2,
-        vectors=vectors,
+        vectors=Whole(vectors),
     )
     asks = []
     for user in range(100):

@@ -8,7 +8,8 @@ import pytest
 
 from tastemaker.errors import ObjectiveError, TastemakerError
 from tastemaker.rank.calibration import Platt
-from tastemaker.rank.ranker import seen_vectors, told
+from tastemaker.rank.directions import Directions
+from tastemaker.rank.ranker import told
 from tastemaker.rank.wishes import NO_OCCASION, Occasion
 from tastemaker.recipe.formula import HEADS
 
@@ -51,7 +52,7 @@ def test_a_calibrated_chance_is_the_calibrations_and_the_others_stay():
 
 
 def test_vectors_are_seen_without_their_bias_and_with_length_one():
-    seen = seen_vectors(np.array([[3, 4, 99], [0, 0, 5], [-2, 0, 0]], np.float32))
+    seen = Directions(np.array([[3, 4, 99], [0, 0, 5], [-2, 0, 0]], np.float32)).whole
     assert seen == pytest.approx(np.array([[0.6, 0.8], [0, 0], [-1, 0]]))
 
 
@@ -87,3 +88,18 @@ def test_what_is_no_time_is_refused(now):
 def test_an_objective_without_a_ranker_is_refused():
     with pytest.raises(ObjectiveError, match=r"no ranker.*ranking\.use=always"):
         Occasion.of({"objective": "click"}, None)
+
+
+@pytest.mark.parametrize("rotation", [None, np.linalg.qr(np.random.default_rng(3).normal(size=(8, 8)))[0]])
+def test_directions_of_a_few_are_those_of_all(rotation):
+    rng = np.random.default_rng(4)
+    vectors = rng.normal(size=(9000, 9)).astype(np.float32)
+    turned = None if rotation is None else rotation.astype(np.float32)
+    rows = rng.integers(0, 9000, 500).astype(np.int32)
+    directions = Directions(vectors, turned)
+    found = directions.take(rows)
+    assert np.array_equal(found, directions.whole[rows])
+    expected = vectors[rows, :-1] / np.linalg.norm(vectors[rows, :-1].astype(np.float64), axis=1)[:, None]
+    assert np.abs(found - (expected if turned is None else expected @ rotation)).max() < 1e-6
+    one = directions.turned(5 * vectors[7, :-1])
+    assert np.abs(one - directions.whole[7]).max() < 1e-6

@@ -7,7 +7,7 @@ whose order is fixed, and never by a product of matrices, whose sums depend on t
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,12 @@ class Found(NamedTuple):
     by_source: Mapping[str, npt.NDArray[np.bool_]]
 
 
+class Taken(Protocol):
+    """Vectors of items, as rows ask for them."""
+
+    def take(self, rows: Rows, /) -> Floats: ...
+
+
 class _Seen(NamedTuple):
     """What is known of a person at a moment, beside what they ask for.
 
@@ -106,8 +112,8 @@ class Moments:
         log: of all people, which popularity is counted from.
         series: (N,) number of the series that each item belongs to, 0 or above.
         pairs: what items say of others; None where nothing was counted.
-        vectors: (N, D) float32 of length 1, by which items are alike; None leaves likeness unknown. One of
-            zeros is like nothing.
+        vectors: gives (n, D) float32 of length 1 for rows (n,), by which items are alike; None leaves
+            likeness unknown. One of zeros is like nothing.
         half_lives_days: of an event, where it counts for popularity.
         sources: names of the sources that may bring a candidate.
         devices: names of the devices that somebody may ask from.
@@ -124,7 +130,7 @@ class Moments:
         *,
         series: npt.NDArray[np.int64],
         pairs: "Pairs | None" = None,
-        vectors: Floats | None = None,
+        vectors: "Taken | None" = None,
         half_lives_days: Sequence[float] = (7.0, 90.0),
         sources: Sequence[str] = (),
         devices: Sequence[str] = (),
@@ -190,10 +196,12 @@ class Moments:
 
         Args:
             query: (D,) what the model knows of who asks; None where it is unknown.
-            vectors: (n, D) of the candidates, in the same space.
+            vectors: (n, D) float32 of the candidates, as they are among those of all items.
 
         Raises ValueError for a `now` of NaN where the log has a clock.
         """
+        if vectors is not None:  # in one order of memory: einsum adds up in another where they lie otherwise
+            vectors = np.ascontiguousarray(vectors, np.float32)
         seen = self._seen(moment)
         many = seen.rows[-MANY:]
         past = self._past.of(np.concatenate([found.rows, many]), seen.now)
@@ -205,7 +213,7 @@ class Moments:
             (found.by_source.get(name, 0.0) for name in self._sources),
             self._popularity(past, len(found.rows)),
             self._age(past, found.rows, seen.now),
-            self._history(past, found.rows, seen),
+            self._history(past, found.rows, seen, vectors),
             self._context(moment, seen.now),
         )
         for row, column in zip(numbers, columns, strict=True):
@@ -239,7 +247,7 @@ class Moments:
         first = past.first[: len(rows)]
         yield np.log1p((now - np.where(np.isinf(first), np.nan, first)) / DAY_S)
 
-    def _history(self, past: Past, rows: Rows, seen: _Seen) -> Iterator[Numbers]:
+    def _history(self, past: Past, rows: Rows, seen: _Seen, vectors: Floats | None) -> Iterator[Numbers]:
         again = repeats(self._series.take(rows), self._series_count, self._series.take(seen.rows))
         yield again.counts
         weights = self._weights[len(self._weights) - len(seen.rows) :]
@@ -249,7 +257,7 @@ class Moments:
         yield from self._values.shared(rows, seen.rows, brief).shares
         yield seen.hours_since(again.newest)
         yield seen.hours_since(shared.newest)
-        yield from self._likeness(rows, seen)
+        yield from self._likeness(vectors, seen)
         yield np.log1p(seen.length)
         yield seen.hours_since(np.array([len(seen.rows) - 1]))
         popular = np.log1p(past.counts)
@@ -263,16 +271,16 @@ class Moments:
         if self._follows is not None:
             yield from self._follows.of(rows, seen.rows)
 
-    def _likeness(self, rows: Rows, seen: _Seen) -> Iterator[Numbers]:
+    def _likeness(self, items: Floats | None, seen: _Seen) -> Iterator[Numbers]:
         """Cosine with the last event, the highest of the newest NEAR, and the mean of the newest MANY; how
         strong a person's events are, and by how much more those that are like an item.
         """
-        vectors, history, strengths = self._vectors, seen.rows[-MANY:], seen.strengths
+        history, strengths = seen.rows[-MANY:], seen.strengths
         own = np.nan if strengths is None else strengths.mean()
-        if vectors is None or not len(history):
+        if self._vectors is None or items is None or not len(history):
             yield from (np.nan, np.nan, np.nan, own, np.nan)
             return
-        items, mine = vectors.take(rows, axis=0), vectors.take(history, axis=0)
+        mine = self._vectors.take(history)
         # Of all MANY only where strengths ask for them: that takes a quarter of a millisecond.
         near = np.einsum("nd,td->tn", items, mine[-NEAR:] if strengths is None else mine)
         yield near[-1]
@@ -304,9 +312,8 @@ def _retrieval(found: Found, query: Floats | None, vectors: Floats | None) -> It
     yield above / spread if spread > 0 else 0.0
     if query is None or vectors is None:
         yield np.nan
-    else:  # in one order of memory: einsum adds up in another where the vectors lie otherwise
-        mine, theirs = np.ascontiguousarray(query, np.float32), np.ascontiguousarray(vectors, np.float32)
-        yield np.einsum("nd,d->n", theirs, mine)
+    else:
+        yield np.einsum("nd,d->n", vectors, np.ascontiguousarray(query, np.float32))
 
 
 def _strengths(weights: Floats | None) -> npt.NDArray[np.float64] | None:

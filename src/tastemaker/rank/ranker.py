@@ -19,6 +19,7 @@ from tastemaker.features.lessons import Head
 from tastemaker.features.moments import Found, Moment, Moments
 from tastemaker.features.scaling import Scaling
 from tastemaker.rank.calibration import Calibration, calibration_from_json
+from tastemaker.rank.directions import Directions
 from tastemaker.rank.objective import Objective
 from tastemaker.rank.wishes import NO_OCCASION, Occasion
 from tastemaker.recipe import Recipe
@@ -74,7 +75,8 @@ class View:
     """What a ranker sees, computed from one bundle; many threads may ask at once.
 
     Args:
-        rotation: (D, D) turns this bundle's vectors into those that the network has learnt from.
+        rotation: (D, D) turns this bundle's vectors into those that the network has learnt from; None where
+            it only hears of angles.
         devices: that it tells apart.
     """
 
@@ -86,20 +88,25 @@ class View:
         devices: tuple[str, ...] = (),
         rotation: Floats | None = None,
     ) -> None:
-        self._bundle, self._nearest, self._rotation = bundle, nearest, rotation
+        self._bundle, self._nearest = bundle, nearest
         self.devices = devices
-        self.vectors = _all_turned(seen_vectors(bundle.arrays["item_vectors"]), rotation)
+        self.directions = Directions(bundle.arrays["item_vectors"], rotation)
         ranking = Recipe.of(bundle.manifest.recipe).ranking
         self.moments = Moments(
             bundle.catalogue,
             bundle.histories,
             series=series.numbers,
             pairs=bundle.pairs,
-            vectors=self.vectors,
+            vectors=self.directions,
             half_lives_days=ranking.half_lives_days,
             sources=NAMES,
             devices=devices,
         )
+
+    @property
+    def vectors(self) -> Floats:
+        """(N, D) of all items, of length 1."""
+        return self.directions.whole
 
     def sheet(
         self,
@@ -117,14 +124,13 @@ class View:
         elif not np.isnan(now):
             before = times < now
             rows, times, weights = rows[before], times[before], weights[before]
-        query = self._nearest.asked_by(log, user)[1][0, :-1]
-        turned = _turned(_unit(query[None]), self._rotation)[0]
-        items = self.vectors[found.rows]
+        query = self.directions.turned(self._nearest.asked_by(log, user)[1][0, :-1])
+        items = self.directions.take(found.rows)
         is_from = ~np.isnan(found.said)
         by_source = {name: is_from[:, place] for place, name in enumerate(found.names)}
         moment = Moment(rows, times, now, occasion.device, weights)
-        numbers = self.moments.of(moment, Found(found.rows, found.scores, by_source), turned, items)
-        return Sheet(numbers, turned, items)
+        numbers = self.moments.of(moment, Found(found.rows, found.scores, by_source), query, items)
+        return Sheet(numbers, query, items)
 
     def _moment(self, times: npt.NDArray[np.float64], now: float | None) -> float:
         """When it is, for somebody whose events have `times` (n,); NaN where nobody can tell."""
@@ -164,7 +170,7 @@ class Ranker:
     def view(self) -> View:
         """Made when first asked for: a catalogue's columns are read for it."""
         bundle, nearest, series = self._made_of
-        rotation = bundle.arrays.get("ranker/rotation")
+        rotation = bundle.arrays.get("ranker/rotation") if "item" in self._tower.inputs else None
         view = View(
             bundle, nearest, series, self.note.devices, None if rotation is None else np.asarray(rotation)
         )
@@ -221,32 +227,3 @@ def told(heads: tuple[Head, ...], raw: Floats, calibrations: Mapping[str, Calibr
             value = np.expm1(np.clip(output, 0, FURTHEST))
         meant[head] = np.asarray(value, np.float32)
     return meant
-
-
-BLOCK = 4096
-"""Rows that are worked on at once, where all would be held twice."""
-
-
-def seen_vectors(item_vectors: npt.NDArray[Any]) -> Floats:
-    """(N, D) of length 1, of (N, D + 1) whose last number is an item's own bias, that every query meets with
-    a 1: popularity is told to the ranker otherwise."""
-    vectors = np.array(item_vectors[:, :-1], np.float32)
-    for at in range(0, len(vectors), BLOCK):  # nothing is held twice
-        vectors[at : at + BLOCK] = _unit(vectors[at : at + BLOCK])
-    return vectors
-
-
-def _unit(vectors: Floats) -> Floats:
-    lengths = np.sqrt((vectors * vectors).sum(-1, keepdims=True))
-    return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)
-
-
-def _turned(vectors: Floats, rotation: Floats | None) -> Floats:
-    return vectors if rotation is None else np.asarray(vectors @ rotation, np.float32)
-
-
-def _all_turned(vectors: Floats, rotation: Floats | None) -> Floats:
-    """`vectors` (N, D) turned in their own place."""
-    for at in range(0, 0 if rotation is None else len(vectors), BLOCK):
-        vectors[at : at + BLOCK] = _turned(vectors[at : at + BLOCK], rotation)
-    return vectors

@@ -25,8 +25,9 @@ from tastemaker.features.scaling import Scaling
 from tastemaker.progress import Progress, Report
 from tastemaker.rank.asking import of_found, of_shown
 from tastemaker.rank.calibration import Calibration, Isotonic, Platt
+from tastemaker.rank.directions import Directions
 from tastemaker.rank.objective import Objective
-from tastemaker.rank.ranker import CHANCES, RankerNote, View, seen_vectors, told
+from tastemaker.rank.ranker import CHANCES, RankerNote, View, told
 from tastemaker.recipe import Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.training.impressions import holds
@@ -143,9 +144,10 @@ def ordered(
 
 def with_ranking(parts: Parts, ranking: Ranking) -> Parts:
     """The parts of a model with the second network, which is to see vectors turned as those it has learnt."""
+    rotation = ranking.turn(Directions(parts.arrays["item_vectors"]).whole)
     return replace(
         parts,
-        arrays=parts.arrays | {"ranker/rotation": ranking.turn(seen_vectors(parts.arrays["item_vectors"]))},
+        arrays=parts.arrays | {"ranker/rotation": rotation},
         towers={**parts.towers, "ranker": ranking.tower},
         originals={**parts.originals, "ranker": ranking.original},
         ranker=ranking.note.model_dump(mode="json"),
