@@ -42,7 +42,9 @@ LATEST = 253_402_300_800.0
 class In(BaseModel):
     """Something that came in."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
 
 class Out(BaseModel):
@@ -217,6 +219,8 @@ Value = (
 class ItemIn(RootModel[dict[Annotated[str, StringConstraints(min_length=1, max_length=256)], Value]]):
     """An item that is new or has changed: columns of the catalogue by name. One that is left out is missing
     from then on."""
+
+    model_config = ConfigDict(strict=True)
 
     root: dict[Annotated[str, StringConstraints(min_length=1, max_length=256)], Value] = Field(max_length=200)
 
