@@ -50,7 +50,7 @@ def test_whoever_comes_first_is_served_first_and_the_rest_is_refused():
 
 def test_whoever_leaves_holds_nobody_up():
     assert crowd(Turns(0.040), 8, leaves=(1, 2, 5))[0] == [0, 3, 4, 6, 7]
-    assert crowd(Turns(0.040), 8, leaves=(0,))[0] == [0, 1, 2, 3, 4, 5, 6, 7][:1] + list(range(1, 8))
+    assert crowd(Turns(0.040), 8, leaves=(0,))[0] == list(range(1, 8))
 
 
 def test_whoever_leaves_just_as_their_turn_comes_passes_it_on():
@@ -323,3 +323,28 @@ def test_a_service_told_to_stop_answers_what_was_begun_and_ends_well(by_hand, tm
         assert len(again.get("/v1/users/ann")["events"]) == 8
     finally:
         assert again.stop() == 0
+
+
+def test_who_comes_at_one_moment_stands_in_a_queue_and_one_who_leaves_blocks_nobody():
+    """Though no turn waits for anything: else all would be let in one after the other, and none refused."""
+
+    async def come() -> tuple[list[str], str]:
+        turns = Turns(0.01)  # room for five, at two milliseconds each
+
+        async def one() -> str:
+            try:
+                async with turns:
+                    return "in"
+            except OverloadError:
+                return "refused"
+
+        told = await asyncio.gather(*(one() for _ in range(20)))
+        leaving = asyncio.create_task(one())
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        return told, await asyncio.wait_for(one(), 1)
+
+    told, after = asyncio.run(come())
+    assert told == ["in"] * 6 + ["refused"] * 14  # one at once, five that wait
+    assert after == "in"

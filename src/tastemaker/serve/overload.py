@@ -82,7 +82,13 @@ class Turns:
                 else:
                     self._waiting.remove(turn)
                 raise
-        self._is_taken = True
+        else:
+            self._is_taken = True
+            try:
+                await asyncio.sleep(0)  # who came at the same moment stands in the queue, and is seen there
+            except asyncio.CancelledError:
+                self._next()
+                raise
         self._began = time.perf_counter()
 
     async def __aexit__(self, *_: object) -> None:
