@@ -220,7 +220,7 @@ class Stages:
         """
         if asked.chain is None:
             return Shown(found.first(k))
-        # What the business demands was seen to when it was said what may come back; soft rules can be missed.
+        # What rules of the business keep out was seen to when it was said what may come back.
         if not trace.allows("rerank"):
             return Shown(found.first(k))
         started = perf_counter()

@@ -121,7 +121,6 @@ class Answering:
             )
             slate = slate if asked.k is None else Slate(slate.items[: asked.k], slate.query, slate.notes)
             body, answer = self._told(model, asked, placement, who, slate, _NONE, trace, began)
-            body["cursor"] = None
         self.store.note(answer)
         self._count(who, slate, trace, span)
         return body
@@ -137,14 +136,14 @@ class Answering:
         trace = Trace(self.pace, began + self.settings.budget_ms / 1000)
         async with self.turns:
             wishes = _wishes(model, asked, placement, who, [])
-            wishes.pop("device", None), wishes.pop("objective", None)
+            for personal in ("device", "objective"):
+                wishes.pop(personal, None)
             started = time.perf_counter()
             slate = model.recommender.similar(
                 item_id=item_id, k=asked.k or place.k, all_seasons=all_seasons, **wishes
             )
             trace.took("retrieve", started)
             body, answer = self._told(model, asked, placement, who, slate, _NONE, trace, began)
-            body["cursor"] = None
         self.store.note(answer)
         for stage, seconds in trace.taken.items():
             self.metrics.stage(stage, seconds)

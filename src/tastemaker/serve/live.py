@@ -21,7 +21,7 @@ import numpy.typing as npt
 from tastemaker.errors import BundleError, RegistryError, TastemakerError, UnknownItemError
 from tastemaker.recipe import PlacementRecipe
 from tastemaker.recommend import Recommender
-from tastemaker.registry import Kind, Reference, Registry, Trial
+from tastemaker.registry import Reference, Registry, Trial
 from tastemaker.retrieve.half import let_go
 from tastemaker.serve import paging
 from tastemaker.serve.histories import made_at
@@ -319,6 +319,3 @@ def _drawn(person: str, trial: Trial) -> float:
     """From 0 to 1, the same for the same person and trial."""
     said = f"{trial.kind}\0{trial.placement}\0{trial.version}\0{person}".encode()
     return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest()) / 2.0**64
-
-
-__all__ = ["Kind", "Live", "Model", "Standing", "changed", "opened", "warm"]

@@ -1,4 +1,4 @@
-"""The way of the requests that come most often, past the framework: a tenth of what one takes would be its.
+"""The way of the requests that come most often, past the framework.
 
 What is well asked is answered here. Everything else goes on to the routes, which say what is wrong with it;
 they answer the same where this isn't in front of them.
