@@ -361,3 +361,11 @@ def test_a_thousand_malformed_requests_do_no_harm(service):
     before = service.rss_mb
     withstood(service, COUNT, seed=7)
     assert service.rss_mb - before < GROWS_MB
+
+
+def test_what_is_no_request_behind_good_ones_on_a_line_ends_the_line_and_nothing_else(service):
+    rng = random.Random(1)
+    for _ in range(20):
+        service.raw(pipelined(rng)[0], 0.03, is_end=True)
+    assert '"level":"error"' not in service.log
+    assert service.ids(user_id="ann", k=2) == ["d", "c"]

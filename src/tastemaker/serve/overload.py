@@ -119,6 +119,8 @@ class Protocol(HttpToolsProtocol):
 
     _is_within = False
     """Whether the parser holds the beginning of a request, and its end hasn't come."""
+    _earlier: tuple[Any, ...] = ()
+    """Cycles of requests on this line that are still answered while a later one has come in."""
 
     def on_message_begin(self) -> None:
         self._is_within = True
@@ -127,6 +129,18 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._is_within = False
         super().on_message_complete()
+
+    def on_headers_complete(self) -> None:
+        last: Any = self.cycle
+        if last is not None and not last.response_complete:
+            self._earlier = (*(each for each in self._earlier if not each.response_complete), last)
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # uvicorn tells the last request alone that nobody listens: an earlier one would write on a closed line.
+        for each in self._earlier:
+            each.disconnected = True
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         turns = self.turns
