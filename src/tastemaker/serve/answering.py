@@ -321,8 +321,7 @@ def _features(model: Model, slate: Slate, trace: Trace) -> bytes:
         return b""
     found, sheet = trace.seen
     rows = model.recommender.catalogue.rows(each.item_id for each in slate)
-    order = np.argsort(found.rows)
-    at = order[np.minimum(np.searchsorted(found.rows, rows, sorter=order), len(order) - 1)]
+    at = (found.rows == rows[:, None]).argmax(1)
     numbers = np.asarray(sheet.numbers[at], "<f4")
     numbers[(found.rows[at] != rows) | (rows == PAD)] = np.nan
     return numbers.tobytes()

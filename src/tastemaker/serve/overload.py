@@ -137,7 +137,7 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # uvicorn tells the last request alone that nobody listens: an earlier one would write on a closed line.
+        # uvicorn tells the last request alone that nobody listens: an earlier one would write all the same.
         for each in self._earlier:
             each.disconnected = True
         super().connection_lost(exc)

@@ -106,8 +106,8 @@ class Batches:
         self._answers.append((time.monotonic(), answer))
         if len(self._answers) >= BATCH_ANSWERS:
             self._start()
-        elif self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_later(self._linger_s, self._start)
+        else:
+            self._linger()
         return True
 
     def forget(self, user_id: str) -> int:
@@ -136,6 +136,10 @@ class Batches:
             starts.append(self._answers[0][0])
         return min(starts, default=None)
 
+    def _linger(self) -> None:
+        if self._alarm is None and self._writer is None:
+            self._alarm = asyncio.get_running_loop().call_later(self._linger_s, self._start)
+
     def _start(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
@@ -147,11 +151,16 @@ class Batches:
         try:
             # Let everyone who is ready to add come first: they share one commit then.
             await asyncio.sleep(0)
-            while self._calls or self._answers:
+            is_more = True
+            while is_more:
                 async with self.turn:
                     await self._write_one()
+                # Answers that came meanwhile linger anew: a commit costs as much as all that is in it.
+                is_more = bool(self._calls) or len(self._answers) >= BATCH_ANSWERS
         finally:
             self._writer = None
+            if self._answers:
+                self._linger()
 
     async def _write_one(self) -> None:
         calls: list[Call] = []

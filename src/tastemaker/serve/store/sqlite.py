@@ -39,12 +39,14 @@ _ADD = """
     INSERT INTO events (user_id, meaning, at, arrival, item_id, weight, event_id, kind, watch_time,
         recommendation_id, position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (event_id) DO NOTHING"""
-_ANSWER = """
+_ANSWERS = """
     INSERT INTO answers (recommendation_id, user_id, at, placement, model_version, device, is_shadow, items,
-        features) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+        features) SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9
+    FROM (VALUES {rows}) AS given
     -- Of before they were erased, and only now written: it goes too.
-    WHERE NOT EXISTS (SELECT 1 FROM erased WHERE name = ?10 AND at >= ?3)
+    WHERE NOT EXISTS (SELECT 1 FROM erased WHERE name = given.column10 AND at >= given.column3)
     ON CONFLICT DO NOTHING"""
+_ROW = f"({', '.join('?' * 10)})"
 _EVENT = "event_id, user_id, item_id, at, kind, weight, watch_time, recommendation_id, position"
 _ANSWERED = "recommendation_id, user_id, at, placement, model_version, device, is_shadow, items, features"
 
@@ -267,6 +269,10 @@ class SqliteStore:
 
     async def _write_batch(self, events: Sequence[Event], answers: Sequence[Answer]) -> list[bool]:
         def write(database: sqlite3.Connection) -> list[bool]:
+            if answers:
+                _insert(database, answers)
+            if not events:
+                return []
             (arrival,) = database.execute("SELECT newest FROM arrivals").fetchone()
             new = []
             for number, event in enumerate(events, start=arrival + 1):
@@ -275,11 +281,7 @@ class SqliteStore:
                     *(event.event_id, event.kind, event.watch_time, event.recommendation_id, event.position),
                 )
                 new.append(database.execute(_ADD, row).rowcount == 1)
-            if events:
-                database.execute("UPDATE arrivals SET newest = newest + ?", (len(events),))
-            for answer in answers:
-                row = (*answer[:7], json_of(answer.items), answer.features, _hashed(answer.user_id))
-                database.execute(_ANSWER, row)
+            database.execute("UPDATE arrivals SET newest = newest + ?", (len(events),))
             return new
 
         return await self._write(write)
@@ -294,6 +296,23 @@ class SqliteStore:
         if self._writing.is_closed:
             raise StoreError("The store is closed.")
         return await asyncio.get_running_loop().run_in_executor(thread, call, *given)
+
+
+def _insert(database: sqlite3.Connection, answers: Sequence[Answer]) -> None:
+    """Write answers down by few statements: after each, the thread waits until Python lets it go on.
+
+    Their lengths are powers of two, so that all stay prepared.
+    """
+    at = 0
+    while at < len(answers):
+        count = 1 << (len(answers) - at).bit_length() - 1
+        given = [
+            value
+            for answer in answers[at : at + count]
+            for value in (*answer[:7], json_of(answer.items), answer.features, _hashed(answer.user_id))
+        ]
+        database.execute(_ANSWERS.format(rows=", ".join([_ROW] * count)), given)
+        at += count
 
 
 def _hashed(user_id: str) -> bytes:
