@@ -6,7 +6,7 @@ its item up to itself; a question finds the last event before its moment and let
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,11 @@ from tastemaker.data.catalogue import Rows
 from tastemaker.data.interactions import Interactions
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 
 DAY_S = 86_400.0
 MARKS = 2
-"""Entries of the table of places for each event of the log, 16 bytes an event. Of ML-1M's most touched item
+"""Entries of the table of places for each event of the log, 8 bytes an event. Of ML-1M's most touched item
 half a dozen events are then left to search between two marks."""
 MOST_MARKS = 4096
 """More would take long to make where items are few; twice as many save one step of a search."""
@@ -61,22 +62,24 @@ class AsOf:
         self.half_lives_days = tuple(half_lives_days)
         self._half_lives_s = np.array(half_lives_days, np.float64) * DAY_S
         self._counts = log.counts(items)
+        self._has_strengths = bool((log.weights != 1).any())
+        self._strengths: Floats
         strengths = np.log1p(np.maximum(log.weights.astype(np.float64), 0))
         if self.is_clock:
             self._read(log, items, strengths)
         else:
-            self._has_strengths = bool((log.weights != 1).any())
-            self._strengths: Floats = np.bincount(log.rows, strengths, minlength=items).astype(np.float64)
+            self._strengths = np.bincount(log.rows, strengths, minlength=items).astype(np.float64)
             self._usual = strengths.sum() / max(1, log.size)
 
     def _read(self, log: Interactions, items: int, strengths: Floats) -> None:
         # Of one moment the weakest first: in the order of people, newcomers would be in the bits of a sum.
         by_time = np.lexsort((strengths, log.times))
         rows, times, strengths = log.rows[by_time], log.times[by_time], strengths[by_time]
-        self._all_times = times
-        # One after the other, oldest first, so that no later event is in the bits of an earlier sum.
-        self._all_strengths = np.append(0.0, np.cumsum(strengths))
         self._strong_since = float(np.fmin.reduce(log.times[log.weights != 1], initial=np.inf))
+        if self._has_strengths:
+            self._all_times = times
+            # One after the other, oldest first, so that no later event is in the bits of an earlier sum.
+            self._all_strengths = np.append(0.0, np.cumsum(strengths))
         self._marks, self._places = _marked(rows, times, self._counts)
         by_row = np.argsort(rows, kind="stable")
         rows, times, strengths = rows[by_row], times[by_row], strengths[by_row]
@@ -91,8 +94,9 @@ class AsOf:
             with np.errstate(over="ignore"):  # gaps from one item to the next may run backwards
                 fading = np.where(is_first, 0, np.exp2(-gaps / half_life))
             sums[:-1] = _summed(fading, np.ones(len(fading)), self._counts)
-        self._strengths = np.zeros(len(times) + 1)
-        self._strengths[:-1] = _summed(np.where(is_first, 0.0, 1.0), strengths, self._counts)
+        if self._has_strengths:
+            self._strengths = np.zeros(len(times) + 1)
+            self._strengths[:-1] = _summed(np.where(is_first, 0.0, 1.0), strengths, self._counts)
 
     def of(self, rows: Rows, now: float) -> Past:
         """What there was of `rows` (n,) strictly before `now`, seconds since 1970.
@@ -109,29 +113,37 @@ class AsOf:
             raise ValueError("The log has a clock, so counts need a moment; NaN came.")
         places = rows.astype(np.intp)
         block = int(self._marks.searchsorted(now, side="right"))
-        low, high = self._places[block].take(places), self._places[block + 1].take(places)
-        for _ in range(int((high - low).max(initial=0)).bit_length()):
-            middle = (low + high) >> 1
-            is_before = self._times.take(middle) < now
-            # A search that is over looks at the next item's first event; it must not go on into it.
-            low = np.minimum(np.where(is_before, middle + 1, low), high)
-            high = np.where(is_before, high, middle)
-        counts = low - self._places[0].take(places)
+        bounds = self._places[block : block + 2].take(places, axis=1).astype(np.intp)
+        ends = self._searched(bounds[0], bounds[1], now)
+        counts = ends - self._places[0].take(places)
         was_touched = counts > 0
-        last = low - was_touched
+        last = ends - was_touched
         # Of what has no event yet another's is read here, and not used: it may be of after the moment.
         ago = np.minimum(self._times.take(last) - now, 0)
-        decayed = np.empty((len(self._half_lives_s), len(rows)))
-        for half_life, sums, out in zip(self._half_lives_s, self._sums, decayed, strict=True):
-            np.multiply(sums.take(last) * was_touched, np.exp2(ago / half_life), out=out)
+        decayed = np.exp2(ago / self._half_lives_s[:, None])
+        decayed *= self._sums.take(last, axis=1)
+        decayed *= was_touched
         first = np.where(was_touched, self._firsts.take(places), np.inf)
+        if now <= self._strong_since:
+            return Past(counts, decayed.T, first, np.full(len(rows), np.nan))
         strengths = self._strengths.take(last) * was_touched
-        return Past(counts, decayed.T, first, _steadied(strengths, counts, self._usual_then(now)))
+        return Past(counts, decayed.T, first, _steadied(strengths, counts, self._usual_before(now)))
 
-    def _usual_then(self, now: float) -> float:
-        """Mean strength of all events before `now`; NaN as long as all weights were 1."""
-        if not self._strong_since < now:
-            return np.nan
+    def _searched(self, low: Places, high: Places, now: float) -> Places:
+        """(n,) where the first event of `now` or later stands between `low` (n,) and `high` (n,)."""
+        is_open = high > low
+        first, behind = low[is_open], high[is_open]
+        for _ in range(int((behind - first).max(initial=0)).bit_length()):
+            middle = (first + behind) >> 1
+            is_before = self._times.take(middle) < now
+            # A search that is over looks at the next item's first event; it must not go on into it.
+            first = np.minimum(np.where(is_before, middle + 1, first), behind)
+            behind = np.where(is_before, behind, middle)
+        low[is_open] = first
+        return low
+
+    def _usual_before(self, now: float) -> float:
+        """Mean strength of all events before `now`."""
         before = int(self._all_times.searchsorted(now))
         return float(self._all_strengths[before] / before)
 
@@ -164,7 +176,7 @@ def _summed(fading: Floats, values: Floats, counts: npt.NDArray[np.int64]) -> Fl
     return out
 
 
-def _marked(rows: Rows, times: Floats, counts: npt.NDArray[np.int64]) -> tuple[Floats, npt.NDArray[np.int64]]:
+def _marked(rows: Rows, times: Floats, counts: npt.NDArray[np.int64]) -> tuple[Floats, npt.NDArray[Any]]:
     """(M,) points in time, and (M + 2, N) where each item's events before them end, in order of row and time.
 
     Row m of the table is of the mark before: row 0 of the beginning of time, the last one of its end.
@@ -179,7 +191,7 @@ def _marked(rows: Rows, times: Floats, counts: npt.NDArray[np.int64]) -> tuple[F
     marks = times[(np.arange(wanted) * len(times)) // max(1, wanted)]
     blocks = marks.searchsorted(times, side="right")
     starts = np.cumsum(counts) - counts
-    places = np.empty((wanted + 2, items), np.int64)
+    places = np.empty((wanted + 2, items), np.int32 if len(times) < 2**31 else np.int64)
     places[0] = starts
     bounds = np.searchsorted(blocks, np.arange(wanted + 2))
     for block, (start, end) in enumerate(pairwise(bounds)):

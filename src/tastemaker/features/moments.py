@@ -17,7 +17,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.released import released_days
 from tastemaker.features.asof import DAY_S, AsOf, Past
 from tastemaker.features.follows import Follows
-from tastemaker.features.taste import Values, fading, repeats
+from tastemaker.features.taste import Followed, Values, fading
 
 if TYPE_CHECKING:
     from tastemaker.features.pairs import Pairs
@@ -137,15 +137,14 @@ class Moments:
     ) -> None:
         self._past = AsOf(log, catalogue.size, half_lives_days)
         self._values = Values(catalogue)
-        self._series = np.asarray(series, np.int64)
-        self._series_count = int(self._series.max(initial=-1)) + 1
+        self._followed = Followed(series)
         self._vectors = vectors
         released = released_days(catalogue)
         self._released = np.full(catalogue.size, np.nan) if released is None else released
         self._sources, self._devices = tuple(sources), tuple(devices)
         self._follows = None if pairs is None else Follows(pairs, DECAYS)
-        self._weights = fading(REACH, HALF_LIFE_EVENTS)
-        self._brief = fading(REACH, BRIEF_HALF_LIFE_EVENTS)
+        half_lives_events = HALF_LIFE_EVENTS, BRIEF_HALF_LIFE_EVENTS
+        self._weights = np.array([fading(REACH, half_life) for half_life in half_lives_events])
         half_lives = np.array(half_lives_days, np.float64)
         self._trend = (int(half_lives.argmin()), int(half_lives.argmax())) if len(half_lives) > 1 else None
         self.groups: Mapping[str, tuple[str, ...]] = {
@@ -239,7 +238,7 @@ class Moments:
         if self._trend:
             short, long = self._trend
             yield np.log((decayed[:, short] + FEW) / (decayed[:, long] + FEW))
-        yield np.sort(counts).searchsorted(counts) / max(1, n - 1)
+        yield _below(counts) / max(1, n - 1)
         yield past.strength[:n]
 
     def _age(self, past: Past, rows: Rows, now: float) -> Iterator[Numbers]:
@@ -248,13 +247,11 @@ class Moments:
         yield np.log1p((now - np.where(np.isinf(first), np.nan, first)) / DAY_S)
 
     def _history(self, past: Past, rows: Rows, seen: _Seen, vectors: Floats | None) -> Iterator[Numbers]:
-        again = repeats(self._series.take(rows), self._series_count, self._series.take(seen.rows))
+        again = self._followed.repeats(rows, seen.rows)
         yield again.counts
-        weights = self._weights[len(self._weights) - len(seen.rows) :]
-        shared = self._values.shared(rows, seen.rows, weights)
-        yield from shared.shares
-        brief = self._brief[len(self._brief) - len(seen.rows) :]
-        yield from self._values.shared(rows, seen.rows, brief).shares
+        shared = self._values.shared(rows, seen.rows, self._weights[:, REACH - len(seen.rows) :])
+        for shares in shared.shares:
+            yield from shares
         yield seen.hours_since(again.newest)
         yield seen.hours_since(shared.newest)
         yield from self._likeness(vectors, seen)
@@ -266,8 +263,8 @@ class Moments:
         yield popular[: len(rows)] - (mine[-BRIEF:].mean() if len(mine) else np.nan)
         years, their_years = (self._released.take(some) / YEAR_DAYS for some in (rows, seen.rows[-BRIEF:]))
         yield np.abs(years - (their_years[-1] if len(their_years) else np.nan))
-        apart = np.abs(years[:, None] - their_years)
-        yield apart.mean(1) if apart.shape[1] else np.nan
+        apart = np.abs(years - their_years[:, None])
+        yield apart.sum(0) / len(apart) if len(apart) else np.nan
         if self._follows is not None:
             yield from self._follows.of(rows, seen.rows)
 
@@ -300,6 +297,17 @@ class Moments:
             yield np.sin(2 * np.pi * turn)
             yield np.cos(2 * np.pi * turn)
         yield from (float(name == moment.device) for name in self._devices)
+
+
+def _below(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(n,) how many of `values` (n,) each of them is above."""
+    order = values.argsort()
+    ordered = values.take(order)
+    starts = np.arange(len(values))
+    starts[1:][ordered[1:] == ordered[:-1]] = 0
+    below = np.empty(len(values), np.int64)
+    below[order] = np.maximum.accumulate(starts)
+    return below
 
 
 def _retrieval(found: Found, query: Floats | None, vectors: Floats | None) -> Iterator[Numbers]:

@@ -1,5 +1,6 @@
 """What is shared with the things that somebody touched: values of categories, and the series."""
 
+import threading
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,8 +24,9 @@ and a cell of a hundred tags would make every row of the table that wide."""
 class Shared(NamedTuple):
     """What n items share with a history.
 
-    shares: (C, n) a column of categories each: the mean, over the values of an item, of the share of the
-        history that has that value; NaN where an item has none, or the history is empty.
+    shares: (W, C, n) for each way of weighing the history and each column of categories: the mean, over the
+        values of an item, of the share of the history that has that value; NaN where an item has none, or the
+        history is empty.
     newest: (n,) place in the history of the newest event with any value of the item's; -1 where none has.
     """
 
@@ -50,24 +52,29 @@ class Values:
         self._lengths = np.where(lengths > 0, lengths, np.nan).reshape(len(self.names), catalogue.size)
 
     def shared(self, rows: Rows, history: Rows, weights: Floats) -> Shared:
-        """What `rows` (n,) have in common with `history` (T,), oldest first, whose events weigh `weights`."""
+        """What `rows` (n,) have in common with `history` (T,), oldest first.
+
+        Args:
+            weights: (W, T) of its events, weighed in as many ways.
+        """
+        shares = np.full((len(weights), len(self.names), len(rows)), np.nan)
         if not len(history) or not self.names:
-            return Shared(np.full((len(self.names), len(rows)), np.nan), np.full(len(rows), -1))
+            return Shared(shares, np.full(len(rows), -1))
         wide = len(self._table)
         touched = self._table.take(history, axis=1).T.ravel()
-        sums = np.bincount(touched, np.repeat(weights, wide), minlength=self._count)
-        sums[0] = 0
         # Of several events with one value the last is written last.
         newest = np.zeros(self._count, np.int64)
         newest[touched] = np.repeat(np.arange(1, len(history) + 1), wide)
         newest[0] = 0
         values = self._table.take(rows, axis=1)
-        found = sums.take(values)
         lengths = self._lengths.take(rows, axis=1)
-        shares = np.empty((len(self.names), len(rows)))
-        for column, (start, end) in enumerate(pairwise(self._bounds)):
-            shares[column] = found[start:end].sum(0) / lengths[column]
-        shares /= weights.sum()
+        for way, own in zip(shares, weights, strict=True):
+            sums = np.bincount(touched, np.repeat(own, wide), minlength=self._count)
+            sums[0] = 0
+            found = sums.take(values)
+            for column, (start, end) in enumerate(pairwise(self._bounds)):
+                np.divide(found[start:end].sum(0), lengths[column], out=way[column])
+            way /= own.sum()
         return Shared(shares, newest.take(values).max(0) - 1)
 
 
@@ -82,18 +89,46 @@ class Repeats(NamedTuple):
     newest: Places
 
 
-def repeats(series: npt.NDArray[np.int64], size: int, history: npt.NDArray[np.int64]) -> Repeats:
-    """Where the `series` (n,) of items come in those of a `history` (T,), oldest first; all below `size`."""
-    newest = np.full(size, -1)
-    newest[history] = np.arange(len(history))
-    return Repeats(np.bincount(history, minlength=size).take(series), newest.take(series))
+class Followed:
+    """The series that items belong to. Many threads may ask at once.
+
+    Args:
+        series: (N,) number of the series of each item, 0 or above.
+    """
+
+    def __init__(self, series: npt.NDArray[np.int64]) -> None:
+        self._series = np.asarray(series, np.int64)
+        self._count = int(self._series.max(initial=-1)) + 1
+        self._local = threading.local()
+
+    def repeats(self, rows: Rows, history: Rows) -> Repeats:
+        """Where the series of `rows` (n,) come in a `history` (T,) of items, oldest first."""
+        touched, series = self._series.take(history), self._series.take(rows)
+        # A table of all series takes longer to make than everything else, so each thread keeps one, of zeros.
+        table = self._table
+        table[touched] = np.arange(1, len(history) + 1)
+        newest = table.take(series)
+        table[touched] = 0
+        again = np.flatnonzero(newest)
+        counts = np.zeros(len(rows), np.int64)
+        counts[again] = (series[again][:, None] == touched).sum(1)
+        return Repeats(counts, newest - 1)
+
+    @property
+    def _table(self) -> Places:
+        if not hasattr(self._local, "table"):
+            self._local.table = np.zeros(self._count, np.int64)
+        found: Places = self._local.table
+        return found
 
 
 def _numbered(cells: pl.Series) -> tuple[npt.NDArray[np.int64], int]:
     """(L, N) numbers of the values of each cell, from 1, each once, then 0; and how many values there are."""
-    told = pl.DataFrame({"row": np.arange(len(cells)), "value": cells})
-    if isinstance(cells.dtype, pl.List):
-        told = told.explode("value")
+    if not isinstance(cells.dtype, pl.List):
+        whole = cells.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+        most = int(whole.max(initial=0))
+        return whole[None][: min(1, most)], most
+    told = pl.DataFrame({"row": np.arange(len(cells)), "value": cells}).explode("value")
     told = told.drop_nulls().unique(["row", "value"], keep="first", maintain_order=True)
     numbers = told["value"].rank("dense").to_numpy().astype(np.int64)
     rows = told["row"].to_numpy()

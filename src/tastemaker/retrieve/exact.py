@@ -29,6 +29,8 @@ class Exact(Shortlist):
         vectors: (N, D) float32; the score is the dot product.
     """
 
+    finds_all = True
+
     def search(
         self, queries: Floats, k: int, exclude: Sequence[npt.ArrayLike], only: Bools | None = None
     ) -> Hits:

@@ -74,6 +74,8 @@ class Nearest:
 
         In blocks: a window can be long, and a small catalogue is asked for very many at once.
         """
+        if len(users) <= BLOCK:
+            return self._block(log, users, k, only)
         steps = range(0, len(users), BLOCK)
         return joined([self._block(log, users[at : at + BLOCK], k, only) for at in steps], k)
 

@@ -54,6 +54,9 @@ class Shortlist(Index):
         vectors: (N, D) float32; the score is the dot product.
     """
 
+    finds_all = False
+    """Whether nothing that belongs into an answer is ever missed."""
+
     def __init__(self, vectors: Floats) -> None:
         self.vectors = vectors
         self._scan = Scan(vectors)
@@ -78,6 +81,8 @@ class Shortlist(Index):
             return self._scan.search(queries, k, exclude, only)
         queries = np.ascontiguousarray(queries, np.float32)
         struck = [np.asarray(rows, np.int64) for rows in exclude]
+        if self.finds_all and len(struck) == 1:  # how many were looked at can't be told from the answer
+            return self._search(queries, k, struck, only, share, _wanted(k + len(struck[0]), share))
         widths = [_width(k + len(rows), share) for rows in struck]
         different = set(widths)
         if len(different) == 1:
@@ -141,12 +146,15 @@ class Approximate(Shortlist):
         return {}
 
 
+def _wanted(useful: int, share: float) -> int:
+    """How many to fetch so that `useful` pass a filter of a `share`, by three deviations of who passes."""
+    return math.ceil((useful + 3 * math.sqrt(useful * (1 - share))) / share) + SPARE
+
+
 @lru_cache(1 << 10)
 def _width(useful: int, share: float) -> int:
-    """How many to fetch so that `useful` pass a filter of a `share`, by three deviations of who passes; in
-    three binary digits, so that few different ones occur among a batch's queries.
-    """
-    wanted = math.ceil((useful + 3 * math.sqrt(useful * (1 - share))) / share) + SPARE
+    """The same in three binary digits, so that few different ones occur among a batch's queries."""
+    wanted = _wanted(useful, share)
     step = 1 << max(0, wanted.bit_length() - 3)
     return -(-wanted // step) * step
 

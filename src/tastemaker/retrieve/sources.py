@@ -118,8 +118,10 @@ class Sources:
     def _ask(self, name: str, log: Interactions, users: Users, k: int, only: Bools | None) -> Hits:
         if name != NEAREST:
             return self._source(name).search(log, users, k, only)
+        asked = log.offsets[users + 1] > log.offsets[users]  # of nobody's history the model knows nothing
+        if asked.all():
+            return self._nearest.search(log, users, k, only)
         hits = Hits(np.full((len(users), k), PAD, np.int32), np.full((len(users), k), -np.inf, np.float32))
-        asked = np.diff(log.offsets)[users] > 0  # of nobody's history the model knows nothing
         hits.rows[asked], hits.scores[asked] = self._nearest.search(log, users[asked], k, only)
         return hits
 
