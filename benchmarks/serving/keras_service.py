@@ -13,7 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
-import tastemaker.model.export  # noqa: F401  registers our layers
+import tastemaker.model.export
+import tastemaker.model.history
+import tastemaker.model.ranking_network  # noqa: F401  registers our layers
 from tastemaker.bundle import Bundle
 from tastemaker.retrieve import tower
 

@@ -318,16 +318,14 @@ class Recommender(Stages):
             called: what a source is called in words, where that isn't its name.
             reasons: (n,) beside those of the rules.
         """
-        found = shown.found
+        found, rows = shown.found, shown.found.rows.tolist()
         sources = [" + ".join(called.get(name, name) for name in names) for names in found.sources]
         others = [()] * len(found) if reasons is None else reasons
-        said = [
-            (*why, *shown.reasons.get(row, ())) for row, why in zip(found.rows.tolist(), others, strict=True)
-        ]
-        named = [(self.catalogue.ids[row], self.catalogue.titles[row]) for row in found.rows]
+        said = [(*why, *shown.reasons.get(row, ())) for row, why in zip(rows, others, strict=True)]
+        named = [(self.catalogue.ids[row], self.catalogue.titles[row]) for row in rows]
         chances = None if shown.propensities is None else shown.propensities.tolist()
         return Slate.of(
-            named, found.scores, sources, said, query, (*notes, *shown.notes), shown.moves(), chances
+            named, found.scores.tolist(), sources, said, query, (*notes, *shown.notes), shown.moves(), chances
         )
 
     # --- for an item ------------------------------------------------------------------------

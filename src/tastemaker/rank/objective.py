@@ -90,5 +90,5 @@ def _made(sign: str, parts: list[_Values]) -> _Values:
 
 def _within(values: _Values) -> _Values:
     """Not beyond ±LARGEST, and 0 without a sign, so that 1 / -0 is no other than 1 / 0; NaN stays."""
-    kept: _Values = np.clip(values, -LARGEST, LARGEST) + 0.0
+    kept: _Values = np.minimum(np.maximum(values, -LARGEST), LARGEST) + 0.0
     return kept

@@ -7,6 +7,7 @@ whatever they did.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,24 +38,23 @@ class Shown:
         notes: what the asker should know.
         propensities: (n,) chance that each item would have been given its place; None where nothing was
             left to chance.
-        steps: each rule with the rows (m,) as they stood after it; first the order that it all began with,
-            under no name.
+        steps: each rule that changed something, with the ranks (n,) that the items had after it, from 1, 0
+            for one that wasn't there; first those that it all began with, under no name.
     """
 
     found: Candidates
     reasons: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     propensities: npt.NDArray[np.float64] | None = None
-    steps: tuple[tuple[str, Rows], ...] = ()
+    steps: tuple[tuple[str, npt.NDArray[np.intp]], ...] = ()
 
     def moves(self) -> list[tuple[Move, ...]]:
         """Of each item (n,), which rules moved it, and from where to where."""
         rows = self.found.rows
         if len(self.steps) < 2:
             return [()] * len(rows)
-        ranks = [_places(order, rows) + 1 for _, order in self.steps]
         told: list[list[Move]] = [[] for _ in rows]
-        for (name, _), before, after in zip(self.steps[1:], ranks[:-1], ranks[1:], strict=True):
+        for (_, before), (name, after) in pairwise(self.steps):
             for place in np.flatnonzero(before != after):
                 told[place].append(Move(name, int(before[place]) or None, int(after[place])))
         return [tuple(own) for own in told]
@@ -83,22 +83,21 @@ class Chain:
 
     def __call__(self, found: Candidates, request: Request) -> Shown:
         """The first `request.k` of `found` (n,) as they are shown; behind them there is nothing."""
-        draft = Draft(found.rows, found.scores)
-        steps = [("", draft.rows)]
+        draft, k = Draft(found.rows, found.scores), request.k
+        orders: list[tuple[str, Rows]] = []
         for rule in self._rules:
             after = rule(draft, request)
             if after.rows is not draft.rows:
-                steps.append((rule.name, after.rows))
+                orders.append((rule.name, after.rows))
             draft = after
-        k = request.k
+        rows = draft.rows[:k]
+        at = _places(found.rows, rows)
+        steps = [("", at + 1), *((name, _places(order, rows) + 1) for name, order in orders[:-1])]
+        if orders:  # after the last one they stand as they are shown
+            steps.append((orders[-1][0], np.arange(1, len(rows) + 1)))
         chances = None if draft.propensities is None else draft.propensities[:k]
-        return Shown(
-            _placed(found, draft.rows[:k], draft.scores[:k]),
-            draft.reasons,
-            draft.notes,
-            chances,
-            tuple(steps),
-        )
+        placed = _placed(found, at, rows, draft.scores[:k])
+        return Shown(placed, draft.reasons, draft.notes, chances, tuple(steps))
 
 
 def _places(order: Rows, rows: Rows) -> npt.NDArray[np.intp]:
@@ -113,9 +112,10 @@ def _places(order: Rows, rows: Rows) -> npt.NDArray[np.intp]:
     return np.where(order[at] == rows, at, PAD)
 
 
-def _placed(found: Candidates, rows: Rows, scores: npt.NDArray[np.float32]) -> Candidates:
-    """`found` in the order of `rows` (m,); one that isn't among them was brought by a pin."""
-    at = _places(found.rows, rows)
+def _placed(
+    found: Candidates, at: npt.NDArray[np.intp], rows: Rows, scores: npt.NDArray[np.float32]
+) -> Candidates:
+    """`found` in the order of `rows` (m,), which stand `at` (m,) in it; who doesn't was brought by a pin."""
     is_pin = at == PAD
     if not is_pin.any():
         return Candidates(rows, scores, found.names, found.by[at], found.said[at])

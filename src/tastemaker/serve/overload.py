@@ -9,6 +9,7 @@ import asyncio
 import re
 import time
 from collections import deque
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -19,8 +20,8 @@ from tastemaker.errors import TastemakerError
 HEAVY = (b"POST /v1/recommend", b"POST /v1/rank", b"GET /v1/items/")
 """Beginnings of requests that may be refused unread."""
 ENDS = b"\r\n\r\n"
-LONGEST = 65_536
-"""Bytes of a request that may be refused unread."""
+LONGEST, LONGEST_HEAD = 65_536, 2_048
+"""Bytes of a request, and of its head, that may be refused unread."""
 UNUSUAL = re.compile(
     rb"\r\n(?:transfer-encoding|expect|upgrade|content-length[^:]+):"
     rb"|\r\nconnection:(?![ \t]*keep-alive[ \t]*(?:\r\n|$))"
@@ -146,11 +147,11 @@ class Protocol(HttpToolsProtocol):
         turns = self.turns
         if turns is not None and turns.is_full and data.startswith(HEAVY) and self._is_whole(data):
             turns.refused += 1
-            self._unset_keepalive_if_required()
             self.transport.write(self.answer)
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            if self.timeout_keep_alive_task is None:
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
             return
         super().data_received(data)
 
@@ -162,12 +163,21 @@ class Protocol(HttpToolsProtocol):
         if cycle is not None and not cycle.response_complete:
             return False
         head, ends, body = data.partition(ENDS)
-        lower = head.lower()
-        line = lower.partition(b"\r\n")[0]
-        if not ends or not line.endswith(b" http/1.1") or UNUSUAL.search(lower):
-            return False
-        _, found, rest = lower.partition(b"\r\ncontent-length:")
-        if not found:
-            return not body
-        length = rest.partition(b"\r\n")[0].strip()
-        return length.isdigit() and len(length) < 8 and int(length) == len(body)
+        return bool(ends) and len(head) <= LONGEST_HEAD and _announced(head) == len(body)
+
+
+@lru_cache(256)
+def _announced(head: bytes) -> int | None:
+    """Bytes of the body behind the head of a request; None where only uvicorn can tell.
+
+    Who asks too much sends the same head over and over.
+    """
+    lower = head.lower()
+    line = lower.partition(b"\r\n")[0]
+    if not line.endswith(b" http/1.1") or UNUSUAL.search(lower):
+        return None
+    _, found, rest = lower.partition(b"\r\ncontent-length:")
+    if not found:
+        return 0
+    length = rest.partition(b"\r\n")[0].strip()
+    return int(length) if length.isdigit() and len(length) < 8 else None
