@@ -124,8 +124,8 @@ class Full(Turns):
 class Door:
     """A server that tells what it read: method, path and body; its queue is full when `turns.now`."""
 
-    def __init__(self) -> None:
-        self.turns, self.read = Full(1.0), []
+    def __init__(self, turns: Turns | None = None) -> None:
+        self.turns, self.read = turns or Full(1.0), []
         self.gate = threading.Event()
         self.gate.set()
         taken = socket.create_server(("127.0.0.1", 0))
@@ -242,6 +242,52 @@ def test_what_is_not_plainly_a_whole_request_for_a_list_is_read(door, request_):
         line.sendall(request_)
         assert answers(line, 1)[0][0] == 200
     assert len(door.read) == 1
+
+
+def test_who_was_let_in_and_is_not_in_the_queue_yet_takes_a_place():
+    turns = Turns(1.0)
+    turns.usual_s = 60.0  # two may wait, and one is served
+    door = Door(turns)
+    door.gate.clear()
+    lines = [door.line() for _ in range(8)]
+    try:
+        for line in lines:
+            line.sendall(post())
+        refused = [line for line in lines if _answers_soon(line)]
+        assert len(refused) == turns.refused == 5  # none of which the app has seen
+        assert turns.begun == len(door.read) == 3
+        door.gate.set()
+        for line in set(lines) - set(refused):
+            assert answers(line, 1)[0][0] == 200
+        assert turns.begun == 0
+        door.gate.clear()
+        lines[0].sendall(post())
+        lines[1].sendall(post()[:-1])  # not whole: nobody's place is taken for it
+        _until(lambda: turns.begun == 1)
+        lines[0].close()  # who leaves gives the place back
+        _until(lambda: turns.begun == 0)
+    finally:
+        door.gate.set()
+        for line in lines:
+            line.close()
+        door.server.should_exit = True
+
+
+def _answers_soon(line: socket.socket) -> bool:
+    line.settimeout(0.3)
+    try:
+        return answers(line, 1)[0][0] == 503
+    except TimeoutError:
+        return False
+    finally:
+        line.settimeout(3)
+
+
+def _until(holds, seconds: float = 3.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def test_a_body_that_comes_in_parts_is_never_taken_for_a_request(door):

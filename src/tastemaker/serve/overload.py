@@ -49,12 +49,14 @@ class Turns:
 
     Attributes:
         usual_s: seconds that a turn usually takes.
+        begun: requests that were let in and have no answer yet; who lets them in counts them.
         refused: how many were.
     """
 
     def __init__(self, wait_s: float) -> None:
         self.wait_s = wait_s
         self.usual_s = 0.002
+        self.begun = 0
         self.refused = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_taken = False
@@ -66,11 +68,12 @@ class Turns:
 
     @property
     def is_full(self) -> bool:
-        return len(self._waiting) >= self.room
+        """Whether there is no room for another; those count too that were let in and aren't in the queue yet."""
+        return max(len(self._waiting), self.begun - 1) >= self.room
 
     async def __aenter__(self) -> None:
         if self._is_taken:
-            if self.is_full:
+            if len(self._waiting) >= self.room:
                 self.refused += 1
                 raise OverloadError(TOO_MUCH)
             turn = asyncio.get_running_loop().create_future()
@@ -120,6 +123,8 @@ class Protocol(HttpToolsProtocol):
 
     _is_within = False
     """Whether the parser holds the beginning of a request, and its end hasn't come."""
+    _is_counted = False
+    """Whether a request of this line is among those begun."""
     _earlier: tuple[Any, ...] = ()
     """Cycles of requests on this line that are still answered while a later one has come in."""
 
@@ -141,18 +146,32 @@ class Protocol(HttpToolsProtocol):
         # uvicorn tells the last request alone that nobody listens: an earlier one would write all the same.
         for each in self._earlier:
             each.disconnected = True
+        self._uncount()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        self._uncount()
+        super().on_response_complete()
+
+    def _uncount(self) -> None:
+        if self._is_counted and self.turns is not None:
+            self._is_counted = False
+            self.turns.begun -= 1
 
     def data_received(self, data: bytes) -> None:
         turns = self.turns
-        if turns is not None and turns.is_full and data.startswith(HEAVY) and self._is_whole(data):
-            turns.refused += 1
-            self.transport.write(self.answer)
-            if self.timeout_keep_alive_task is None:
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
-            return
+        # Of a request that isn't whole nobody knows when it will be: it takes nobody's place.
+        if turns is not None and data.startswith(HEAVY) and self._is_whole(data):
+            if turns.is_full:
+                turns.refused += 1
+                self.transport.write(self.answer)
+                if self.timeout_keep_alive_task is None:
+                    self.timeout_keep_alive_task = self.loop.call_later(
+                        self.timeout_keep_alive, self.timeout_keep_alive_handler
+                    )
+                return
+            self._is_counted = True
+            turns.begun += 1
         super().data_received(data)
 
     def _is_whole(self, data: bytes) -> bool:
