@@ -56,13 +56,11 @@ def ranked(rows: npt.NDArray[np.int64], scores: Floats, k: int) -> Hits:
 
     Ties: the smaller row first. A row with a score of -inf or NaN never comes back.
     """
-    if len(rows) == 1 and k <= rows.shape[1]:
-        # To sort one list takes less than to pack it. -inf and NaN come last: where the last of those kept is
-        # neither, none is.
-        order = np.lexsort((rows, -scores))[0, :k]
-        kept = scores.take(order, 1)
-        if k and kept[0, -1] > -np.inf:
-            return Hits(rows.take(order, 1).astype(np.int32), kept)
+    if len(rows) == 1 and 0 < k <= rows.shape[1]:
+        # NaN come first or last, and -inf behind all numbers: where neither end is one, none is kept.
+        hits = _packed(rows, scores, k)
+        if hits.scores[0, 0] <= np.inf and hits.scores[0, -1] > -np.inf:
+            return hits
     if not np.minimum.reduce(scores, None, initial=0) > -np.inf:
         out = ~(scores > -np.inf)
         rows, scores = np.where(out, PAD, rows), np.where(out, np.float32(-np.inf), scores)
@@ -70,6 +68,11 @@ def ranked(rows: npt.NDArray[np.int64], scores: Floats, k: int) -> Hits:
         rest = ((0, 0), (0, k - rows.shape[1]))
         rows = np.pad(rows, rest, constant_values=PAD)
         scores = np.pad(scores, rest, constant_values=-np.inf)
+    return _packed(rows, scores, k)
+
+
+def _packed(rows: npt.NDArray[np.int64], scores: Floats, k: int) -> Hits:
+    """The first k where every score is a number."""
     # Score and row in one whole number, which sorts ten times as fast as two keys. Read as a whole number, a
     # float above 0 keeps its order and one below 0 turns it round; adding 0 makes -0 the same as 0.
     keys = _turned((scores + np.float32(0)).view(np.int32))

@@ -68,7 +68,7 @@ class Turns:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for another; those count too that were let in and aren't in the queue yet."""
+        """Whether there is no room for another; who was let in and isn't in the queue yet counts too."""
         return max(len(self._waiting), self.begun - 1) >= self.room
 
     async def __aenter__(self) -> None:
