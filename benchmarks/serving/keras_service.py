@@ -28,6 +28,7 @@ class KerasTower:
     def __init__(self, model: Any, how: str) -> None:
         self._model, self._how = model, how
         self._names = [each.name for each in model.inputs]
+        self.inputs = {each.name: tuple(each.shape[1:]) for each in model.inputs}
 
     def __call__(self, **arrays: Any) -> Any:
         given = {name: np.asarray(arrays[name]) for name in self._names}

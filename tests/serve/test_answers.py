@@ -224,6 +224,22 @@ def test_a_cursor_that_is_none_of_ours_is_refused(six, cursor):
     assert six.ask("POST", "/v1/recommend", {"cursor": cursor}).status == 422
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/v1/recommend", {"user_id": "a\0"}),
+        ("/v1/recommend", {"history": ["a\0"]}),
+        ("/v1/recommend", {"device": "tv\0"}),
+        ("/v1/rank", {"items": ["a\0"]}),
+        ("/v1/events", {"events": [{"user_id": "ann", "item_id": "\0"}]}),
+        ("/v1/events", {"events": [{"user_id": "ann", "item_id": "a", "event_id": "\0"}]}),
+        ("/v1/events", {"events": [{"user_id": "ann", "item_id": "a", "recommendation_id": "\0"}]}),
+    ],
+)
+def test_what_no_database_could_keep_is_refused_before_it_is_tried(six, path, asked):
+    assert six.ask("POST", path, asked).status == 422
+
+
 # --- events ----------------------------------------------------------------------------------
 
 

@@ -25,9 +25,11 @@ from pydantic_core import PydanticCustomError
 from tastemaker.recipe.placements import NAME
 from tastemaker.serve.store import Event
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL keeps every character but that one."""
+Id = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=NO_NUL)]
 """Of an item or a person, exactly as the files have it."""
-Short = Annotated[str, StringConstraints(max_length=64)]
+Short = Annotated[str, StringConstraints(max_length=64, pattern=NO_NUL)]
 Placement = Annotated[str, StringConstraints(pattern=NAME)]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -150,7 +152,7 @@ class EventIn(In):
 
     user_id: Id
     item_id: Id
-    event_id: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    event_id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=NO_NUL)] | None = None
     """the same event has the same one, however often it is sent; made of the rest where it is missing and
     there is a timestamp"""
     timestamp: float | str | None = Field(None, json_schema_extra=TIME)
