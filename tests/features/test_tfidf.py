@@ -1,10 +1,11 @@
 import numpy as np
 import polars as pl
+import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.features.text import texts_of
-from tastemaker.features.tfidf import Tfidf
+from tastemaker.features.tfidf import FEW, Tfidf
 from tastemaker.recipe import Column, FeatureRecipe, Role
 
 
@@ -55,3 +56,10 @@ def test_texts_that_come_and_change_are_weighed_as_the_others_were():
     assert np.array_equal(after.matrix.toarray(), expected)
     assert np.array_equal(after.only(np.array([4, 0], np.int32)).matrix.toarray(), expected[[4, 0]])
     assert tfidf.matrix.shape[0] == 3
+
+
+@pytest.mark.parametrize("asked", [0, 1, FEW, FEW + 1])
+def test_any_number_of_queries_is_answered_none_too(asked):
+    tfidf = Tfidf.fit(["wednesday", "the crown", "the dark crown"])
+    queries = tfidf.matrix[[2] * asked]
+    np.testing.assert_allclose(tfidf.similarity(queries), (queries @ tfidf.matrix.T).toarray(), rtol=1e-6)

@@ -64,8 +64,11 @@ class Tfidf:
         """(B, N) cosines of (B, V) queries with every row of the catalogue, 0 to 1."""
         if queries.shape[0] > FEW:
             return np.asarray((queries @ self._columns).toarray(), np.float32)
-        # For a few, a second copy of the matrix is not worth its making.
-        return np.stack([self.matrix @ query for query in queries.toarray()]).astype(np.float32)
+        # For a few, or none, a second copy of the matrix is not worth its making.
+        cosines = np.empty((queries.shape[0], self.matrix.shape[0]), np.float32)
+        for query, dense in enumerate(queries.toarray()):
+            cosines[query] = self.matrix @ dense
+        return cosines
 
     @cached_property
     def _columns(self) -> sparse.csr_array:
