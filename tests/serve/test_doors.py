@@ -8,9 +8,12 @@ import pytest
 from tastemaker.recommend import Recommender
 from tastemaker.serve.guard.keys import Keys
 from tastemaker.serve.guard.roles import Role
+from tastemaker.serve.web import files
 from tests.served import Served, at, served
 
 OPEN = {("get", "/health/live"), ("get", "/health/ready")}
+PAGE = {("get", path) for path in files.PATHS}
+"""Files without data."""
 METHODS = ("get", "post", "put", "delete", "patch", "head", "options")
 PERSON, ITEM, WORD = "someone-secret-7731", "item-secret-8842", "word-secret-9953"
 
@@ -52,9 +55,10 @@ def path_of(path: str) -> str:
 
 
 def test_every_route_and_method_is_shut_to_whoever_has_no_key(service, routes):
-    for path in {path for _, path in routes} | {"/openapi.json", "/", "/nowhere", "/v1", "/docs", "/redoc"}:
+    more = {"/openapi.json", "/nowhere", "/v1", "/docs", "/redoc", *files.PATHS}
+    for path in {path for _, path in routes} | more:
         for method in METHODS:
-            if (method, path) in OPEN or (method == "head" and ("get", path) in OPEN):
+            if ("get" if method == "head" else method, path) in OPEN | PAGE:
                 continue
             said = service.ask(method.upper(), path_of(path), None, "")
             assert said.status == 401, (method, path)

@@ -2,6 +2,9 @@
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +63,16 @@ def serve(
     ] = None,
     requests_per_s: Annotated[float, typer.Option(help="Of one key, to one worker.", min=0.001)] = 500.0,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    page: Annotated[bool, typer.Option("--page/--no-page", help="The page for people, at /.")] = True,
+    workshop: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the page makes maps, reports and models of files that are tried. [default: a folder "
+            "that is gone at the end]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Answer over HTTP: POST /v1/recommend, /v1/events and more; GET /openapi.json says what.
 
@@ -94,7 +107,25 @@ def serve(
         log_level=log_level,
     )
     _one_thread_each()
-    run(settings, lambda address: _tell(settings, address))
+    with _workshop(page, workshop) as folder:
+        settings = settings.model_copy(update={"has_page": page, "workshop": folder})
+        run(settings, lambda address: _tell(settings, address))
+
+
+@contextmanager
+def _workshop(page: bool, folder: Path | None) -> Iterator[Path | None]:
+    """Raises TastemakerError where it can't be had."""
+    if not page:
+        yield None
+    elif folder is None:
+        with tempfile.TemporaryDirectory(prefix="tastemaker-", ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
+    else:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TastemakerError(f"Can't make --workshop {folder}: {error.strerror}.") from None
+        yield folder.resolve()
 
 
 def _check_door(host: str, keys: Path | None, no_auth: bool) -> None:

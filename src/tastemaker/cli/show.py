@@ -1,8 +1,10 @@
 """How things look in a terminal: slates as tables, long work as a bar."""
 
+import json
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 PLAIN_EVERY_S = 10.0
 """Between two lines of progress where there is no terminal to draw a bar in."""
+FORMAT, JSON, JSON_EVERY_S = "TASTEMAKER_PROGRESS", "json", 0.3
+"""With this in the environment a program started us: progress is told as lines of JSON."""
 
 
 def console() -> "Console":
@@ -48,7 +52,9 @@ def slate_table(slate: "Slate", heading: str) -> "Table":
 @contextmanager
 def progress() -> Iterator["Report"]:
     """Something to report progress to: a bar on a terminal's stderr, else a line now and then."""
-    if sys.stderr.isatty():
+    if os.environ.get(FORMAT) == JSON:
+        yield _Lines(JSON_EVERY_S, lambda now: json.dumps(now._asdict(), ensure_ascii=False))
+    elif sys.stderr.isatty():
         with _bars() as report:
             yield report
     else:
@@ -56,23 +62,32 @@ def progress() -> Iterator["Report"]:
 
 
 class _Lines:
-    def __init__(self) -> None:
+    """Each stage's first and last step, and between them one in `every_s` seconds."""
+
+    def __init__(
+        self, every_s: float = PLAIN_EVERY_S, said: "Callable[[Progress], str] | None" = None
+    ) -> None:
+        self._every_s, self._said = every_s, said or _sentence
         self._told = {"": 0.0}
 
     def __call__(self, progress: "Progress") -> None:
         now = time.monotonic()
         last = self._told.get(progress.stage)
-        if last is not None and now - last < PLAIN_EVERY_S and progress.step < progress.steps:
+        if last is not None and now - last < self._every_s and progress.step < progress.steps:
             return
         self._told[progress.stage] = now
-        parts = [f"{progress.stage}: {progress.step:,} of {progress.steps:,}"]
-        if progress.loss is not None:
-            parts.append(f"loss {progress.loss:.4f}")
-        if progress.rate:
-            parts.append(f"{progress.rate:,.0f} examples/s")
-        if progress.note:
-            parts.append(progress.note)
-        print(", ".join(parts), file=sys.stderr, flush=True)
+        print(self._said(progress), file=sys.stderr, flush=True)
+
+
+def _sentence(progress: "Progress") -> str:
+    parts = [f"{progress.stage}: {progress.step:,} of {progress.steps:,}"]
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.4f}")
+    if progress.rate:
+        parts.append(f"{progress.rate:,.0f} examples/s")
+    if progress.note:
+        parts.append(progress.note)
+    return ", ".join(parts)
 
 
 @contextmanager

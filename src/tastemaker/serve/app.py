@@ -19,6 +19,8 @@ from tastemaker.serve.routes import events, health, items, lists, models, users
 from tastemaker.serve.routes.needs import needs, table
 from tastemaker.serve.service import Service
 from tastemaker.serve.watch.watched import Watched
+from tastemaker.serve.web import files
+from tastemaker.serve.web.routes import routes as page_routes
 from tastemaker.serve.wire import RankIn, RecommendIn
 
 ABOUT = "Recommendations that are measured, explained and served."
@@ -37,7 +39,8 @@ def asgi(service: Service) -> App:
         "/v1/recommend": Way(RecommendIn, answering.recommend),
         "/v1/rank": Way(RankIn, answering.rank),
     }
-    guarded = Guard(Quick(app, ways), service.keys, roles, rates, OPEN, metrics.refused)
+    is_open = (*OPEN, *(files.PATHS if settings.has_page else ()))
+    guarded = Guard(Quick(app, ways), service.keys, roles, rates, is_open, metrics.refused)
     return Watched(Sizes(guarded, refused=metrics.refused), metrics, service.tracer)
 
 
@@ -55,6 +58,8 @@ def routed(service: Service) -> tuple[FastAPI, Table]:
     )
     errors.install(app)
     routers = [part.routes(service) for part in (lists, events, items, users, models, health)]
+    if service.settings.has_page:
+        routers += page_routes(service)
     own = APIRouter()
 
     @own.get("/openapi.json", include_in_schema=False, openapi_extra=needs(Role.READ))

@@ -13,6 +13,8 @@ from tastemaker.serve.settings import Settings
 from tastemaker.serve.store import Store, opened
 from tastemaker.serve.watch import logs, traces
 from tastemaker.serve.watch.metrics import Metrics
+from tastemaker.serve.web.jobs import Jobs
+from tastemaker.serve.web.looking import Looking
 
 TELL_S = 1.0
 """How often metrics hear of the store."""
@@ -27,6 +29,8 @@ class Service:
 
     Attributes:
         keys: who may come in; None for everybody on this machine.
+        jobs: what the page has made; None where nothing is.
+        looking: the models that the page shows.
         is_stopping: whether it takes no more requests.
     """
 
@@ -38,6 +42,8 @@ class Service:
     metrics: Metrics
     tracer: traces.Tracer
     keys: Keys | None
+    jobs: Jobs | None
+    looking: Looking
     is_stopping: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -54,7 +60,12 @@ class Service:
             raise
         metrics, turns = Metrics(), Turns(settings.queue_ms / 1000)
         answering = Answering(settings, live, store, metrics, turns)
-        service = cls(settings, store, live, answering, turns, metrics, traces.of_environment(), keys)
+        jobs = None if settings.workshop is None else Jobs(settings.workshop)
+        service = cls(
+            *(settings, store, live, answering, turns, metrics, traces.of_environment(), keys),
+            jobs,
+            Looking(settings, live, jobs),
+        )
         metrics.version(live.standing.live.version, live.standing.number)
         service._tasks = [
             asyncio.create_task(live.watch()),
@@ -69,6 +80,8 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.jobs is not None:
+            await self.jobs.close()
         await self.answering.close()
         try:
             await self.store.close()

@@ -49,6 +49,11 @@ class Settings(BaseModel):
     drain_s: float = Field(10.0, gt=0)
     """time that requests have to end when the service is told to stop"""
     log_level: str = "info"
+    has_page: bool = True
+    """whether the page at `/` is there"""
+    workshop: Path | None = None
+    """a folder for what the page has made: maps, reports, models of files that are tried; None: nothing of
+    the kind is made"""
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:

@@ -1,0 +1,244 @@
+"""Long work that the page asks for: our commands, one at a time, each in a process and a folder of its own.
+
+What a job says lies in its folder, so any worker can tell how it stands. It gets none of the service's
+secrets: only what a program needs to run at all stands in its environment.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from tastemaker.errors import TastemakerError
+from tastemaker.serve.watch import logs
+
+State = Literal["waiting", "running", "done", "no", "failed", "stopped"]
+NEEDED = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH"),
+    *("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"),
+)
+"""Of the environment."""
+LONGEST_S = 3600.0
+LOOK_S = 0.2
+LAST = 8192
+"""Bytes of what a job said that are read to know how it stands."""
+NICE = 10
+
+
+class Job(NamedTuple):
+    """How a piece of work stands.
+
+    state: waiting for its turn, running, done, no (exit status 1: done, and the answer is no), failed, or
+        stopped by somebody.
+    progress: stage, step, steps, loss, rate and note of `Progress`, the newest; None where nothing was told.
+    message: why it failed, in a line.
+    began, ended: seconds since 1970.
+    """
+
+    name: str
+    state: State
+    progress: dict[str, Any] | None = None
+    message: str = ""
+    began: float | None = None
+    ended: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in ("waiting", "running")
+
+    def as_json(self) -> dict[str, Any]:
+        return self._asdict()
+
+
+class Jobs:
+    """The jobs of one service.
+
+    Args:
+        root: a folder for all of them; workers share it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+
+    def folder(self, name: str) -> Path:
+        """Where a job works and leaves what it makes."""
+        return self.root / name
+
+    def start(self, name: str, arguments: Sequence[object]) -> Job:
+        """`tastemaker ARGUMENTS` in the folder of `name`, once it is its turn; one that runs goes on.
+
+        Args:
+            name: of letters, digits and -; made by us, never by whoever asks.
+        """
+        there = self.of(name)
+        if there is not None and not there.is_over:
+            return there
+        folder = self.folder(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in ("said", "told"):
+            (folder / old).unlink(missing_ok=True)
+        self._note(name, "waiting")
+        self._tasks[name] = asyncio.create_task(self._run(name, [str(each) for each in arguments]))
+        self._tasks[name].add_done_callback(lambda _: self._tasks.pop(name, None))
+        return Job(name, "waiting")
+
+    def of(self, name: str) -> Job | None:
+        """How it stands; None where there is none of that name."""
+        noted = self._noted(name)
+        if noted is None:
+            return None
+        state: State = noted["state"]
+        if state in ("waiting", "running") and not _lives(noted["worker"]):
+            return Job(name, "failed", None, "The service was stopped meanwhile.", noted.get("began"))
+        progress, message = _told(self.folder(name) / "told", self.root)
+        if state not in ("failed", "no"):
+            message = ""
+        return Job(name, state, progress, message, noted.get("began"), noted.get("ended"))
+
+    def said(self, name: str) -> str:
+        """What it wrote as its result."""
+        return (self.folder(name) / "said").read_text(encoding="utf-8")
+
+    async def stop(self, name: str) -> None:
+        """End it, if it runs in this worker or another."""
+        noted = self._noted(name)
+        if noted is None or noted["state"] not in ("waiting", "running"):
+            return
+        task = self._tasks.get(name)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        elif noted.get("process"):
+            with suppress(ProcessLookupError):
+                os.killpg(noted["process"], signal.SIGTERM)
+        self._note(name, "stopped", ended=time.time())
+
+    async def forget(self, name: str) -> None:
+        """End it and delete all that it left."""
+        await self.stop(name)
+        await asyncio.to_thread(shutil.rmtree, self.folder(name), True)
+
+    async def close(self) -> None:
+        for name in list(self._tasks):
+            await self.stop(name)
+
+    # --- one job ----------------------------------------------------------------------------
+
+    async def _run(self, name: str, arguments: list[str]) -> None:
+        turn = os.open(self.root / ".turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while not _locked(turn):
+                await asyncio.sleep(LOOK_S)
+            await self._in_turn(name, arguments)
+        except OSError as error:
+            logs.logger().error("job_failed", reason=type(error).__name__)
+            self._note(name, "failed", ended=time.time())
+        finally:
+            os.close(turn)  # and with it the turn is another's
+
+    async def _in_turn(self, name: str, arguments: list[str]) -> None:
+        folder, began = self.folder(name), time.time()
+        with open(folder / "said", "wb") as said, open(folder / "told", "wb") as heard:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tastemaker", *arguments),
+                cwd=folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=said,
+                stderr=heard,
+                env=_environment(os.environ),
+                start_new_session=True,
+            )
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICE)  # who is served comes first
+        self._note(name, "running", began=began, process=process.pid)
+        try:
+            status = await asyncio.wait_for(process.wait(), LONGEST_S)
+        except TimeoutError:
+            status = -1
+            with (folder / "told").open("a") as heard:
+                heard.write(f"tastemaker: It took longer than {LONGEST_S / 60:.0f} minutes.\n")
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await asyncio.shield(process.wait())
+        state: State = "done" if status == 0 else "no" if status == 1 else "failed"
+        self._note(name, state, began=began, ended=time.time())
+        logs.logger().info("job_ended", state=state, took_s=round(time.time() - began, 1))
+
+    # --- what is noted of it ----------------------------------------------------------------
+
+    def _note(self, name: str, state: State, **more: Any) -> None:
+        path = self.folder(name) / "job.json"
+        with suppress(FileNotFoundError):  # its folder was deleted meanwhile
+            partial = path.with_suffix(".partial")
+            partial.write_text(json.dumps({"state": state, "worker": os.getpid(), **more}))
+            partial.replace(path)
+
+    def _noted(self, name: str) -> dict[str, Any] | None:
+        try:
+            noted: dict[str, Any] = json.loads((self.folder(name) / "job.json").read_text())
+        except FileNotFoundError:
+            return None
+        return noted
+
+
+def _locked(turn: int) -> bool:
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _environment(whole: Mapping[str, str]) -> dict[str, str]:
+    return {name: whole[name] for name in NEEDED if name in whole} | {
+        "TASTEMAKER_PROGRESS": "json",
+        "PYTHONUNBUFFERED": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def _told(path: Path, root: Path) -> tuple[dict[str, Any] | None, str]:
+    """The newest progress, and the last line of ours for people, without where files lie."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LAST))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return None, ""
+    progress, message = None, ""
+    for line in reversed(lines):
+        if line.startswith("{") and progress is None:
+            with suppress(ValueError):
+                progress = json.loads(line)
+        elif line.startswith("tastemaker: ") and not message:
+            message = line.removeprefix("tastemaker: ").replace(f"{root}/", "")
+    return progress, message or "It ended without a word; the log of the service knows more."
+
+
+def checked(found: Job | None, what: str) -> Job:
+    """Raises TastemakerError where there is none."""
+    if found is None:
+        raise TastemakerError(f"There is no {what} here.")
+    return found

@@ -1,0 +1,10 @@
+"""All that the page asks for."""
+
+from fastapi import APIRouter
+
+from tastemaker.serve.service import Service
+from tastemaker.serve.web import facts, files
+
+
+def routes(service: Service) -> list[APIRouter]:
+    return [files.routes(), facts.routes(service)]

@@ -1,0 +1,7 @@
+import { html, render } from "./vendor/lit-html/lit-html.js";
+import { words } from "./words.js";
+
+export async function open(root) {
+  render(html`<h1>${words.app.views.models}</h1>`, root);
+  return {};
+}
