@@ -10,6 +10,8 @@ from tastemaker.serve.guard.roles import Role, Table
 
 OPEN = frozenset({"/health/live", "/health/ready"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+OWN = frozenset({b"same-origin", b"none"})
+"""What a browser says of a page's own requests, and of what somebody typed."""
 
 
 class Guard:
@@ -147,10 +149,13 @@ def _shown(scope: Scope) -> str | None:
 
 
 def _is_local(scope: Scope) -> bool:
-    """Asked by a loopback name and by no page of another site."""
+    """Asked by a loopback name and by no page of another site or port."""
     # The name counts, not the address: an outsider's own name may be made to lead to 127.0.0.1.
     hosts = headers_named(scope, b"host")
     if len(hosts) != 1 or _name(hosts[0].decode("latin-1")) not in LOOPBACK:
+        return False
+    # A page of another port of this machine is of the same site; only where it was fetched from tells them apart.
+    if any(fetched not in OWN for fetched in headers_named(scope, b"sec-fetch-site")):
         return False
     return all(
         _name(origin.decode("latin-1").partition("://")[2]) in LOOPBACK
