@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from tastemaker.serve.service import Service
-from tastemaker.serve.web import facts, files
+from tastemaker.serve.web import drift, facts, files
 
 
 def routes(service: Service) -> list[APIRouter]:
-    return [files.routes(), facts.routes(service)]
+    return [files.routes(), facts.routes(service), drift.routes(service)]
