@@ -118,8 +118,13 @@ def _workshop(page: bool, folder: Path | None) -> Iterator[Path | None]:
     if not page:
         yield None
     elif folder is None:
-        with tempfile.TemporaryDirectory(prefix="tastemaker-", ignore_cleanup_errors=True) as temporary:
-            yield Path(temporary)
+        try:
+            temporary = tempfile.TemporaryDirectory(prefix="tastemaker-", ignore_cleanup_errors=True)
+        except OSError:  # nowhere may be written: lists are served all the same
+            yield None
+            return
+        with temporary as made:
+            yield Path(made)
     else:
         try:
             folder.mkdir(parents=True, exist_ok=True)
