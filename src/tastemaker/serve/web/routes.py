@@ -3,8 +3,9 @@
 from fastapi import APIRouter
 
 from tastemaker.serve.service import Service
-from tastemaker.serve.web import drift, facts, files
+from tastemaker.serve.web import drift, explore, facts, files, map_data
 
 
 def routes(service: Service) -> list[APIRouter]:
-    return [files.routes(), facts.routes(service), drift.routes(service)]
+    parts = (facts, explore, map_data, drift)
+    return [files.routes(), *(part.routes(service) for part in parts)]
