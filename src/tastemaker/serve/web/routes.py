@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from tastemaker.serve.service import Service
-from tastemaker.serve.web import facts, files
+from tastemaker.serve.web import facts, files, lists, people
 
 
 def routes(service: Service) -> list[APIRouter]:
-    return [files.routes(), facts.routes(service)]
+    return [files.routes(), facts.routes(service), lists.routes(service), people.routes(service)]
