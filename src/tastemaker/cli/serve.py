@@ -97,6 +97,7 @@ def serve(
         spool=spool,
         keys=None if no_auth else keys,
         recipe=recipe,
+        saved=_saved(bundle, registry),
         host=host,
         port=port,
         workers=workers,
@@ -152,6 +153,14 @@ def _beside(bundle: Path | None, registry: Path | None) -> str:
         return str(registry / "events.sqlite")
     path = Path(os.path.realpath(str(bundle)))
     return str(path.parent / f"{path.name}.events.sqlite")
+
+
+def _saved(bundle: Path | None, registry: Path | None) -> Path:
+    """Where placements are kept that somebody saves by hand."""
+    if registry is not None:
+        return registry.resolve() / "placements.toml"
+    path = Path(os.path.realpath(str(bundle)))
+    return path.parent / f"{path.name}.placements.toml"
 
 
 def _one_thread_each() -> None:

@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from tastemaker.serve.service import Service
-from tastemaker.serve.web import drift, explore, facts, files, map_data
+from tastemaker.serve.web import drift, explore, facts, files, lists, map_data, people
 
 
 def routes(service: Service) -> list[APIRouter]:
-    parts = (facts, explore, map_data, drift)
+    parts = (facts, explore, map_data, lists, people, drift)
     return [files.routes(), *(part.routes(service) for part in parts)]
