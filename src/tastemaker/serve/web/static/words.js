@@ -128,6 +128,7 @@ export const words = {
       const text = said.join(" · ");
       return text[0].toUpperCase() + text.slice(1);
     },
+  },
   person: {
     title: "For a person",
     lead: "Pick somebody, or collect what they liked. The list follows at once.",
