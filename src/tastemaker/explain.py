@@ -5,15 +5,16 @@ lowest: it is left out and the network asked again, so the reason is true of the
 ranker orders the list, it is asked again too.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker.data.catalogue import PAD, Catalogue, Rows
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.titles import franchise_key, series_key
+from tastemaker.data.titles import franchise_key, normalised, series_key
 from tastemaker.features.batches import Window
 from tastemaker.recipe import Role
 from tastemaker.retrieve.candidates import Candidates
@@ -153,14 +154,125 @@ def kinship(catalogue: Catalogue, row: int, rows: Rows) -> Reasons:
     return reasons
 
 
+class Bond(NamedTuple):
+    """Something that two items openly share; no claim that the model goes by it.
+
+    what: of the column, where it is one.
+    text: the value or the word; of series and franchise, what both are called.
+    have: how many items of the catalogue share it; of people, how many touched both.
+    of: how many there are; of people, those who touched the one asked about.
+    """
+
+    kind: Literal["series", "franchise", "value", "year", "word", "people"]
+    text: str
+    have: int
+    of: int
+    what: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return self._asdict()
+
+
+RARE = 0.01
+"""Of all titles: a word in more of them says nothing of two that have it."""
+
+
+def word_counts(catalogue: Catalogue) -> Counter[str]:
+    """In how many titles each word stands; half a second for 100,000 titles."""
+    counts: Counter[str] = Counter()
+    for title in catalogue.titles:
+        counts.update(_words(title))
+    return counts
+
+
+def bonds(
+    recommender: "Recommender", row: int, rows: Sequence[int] | Rows, words: Mapping[str, int]
+) -> list[list[Bond]]:
+    """What each of `rows` shares with `row`, what few share first within its kind.
+
+    Args:
+        words: of `word_counts`.
+    """
+    catalogue = recommender.catalogue
+    rows = [int(each) for each in rows]
+    found: list[list[Bond]] = [[] for _ in rows]
+    _of_titles(catalogue, row, rows, words, found)
+    _of_columns(catalogue, row, rows, found)
+    _of_people(recommender.bundle.histories, row, rows, found)
+    return found
+
+
+def _of_titles(
+    catalogue: Catalogue, row: int, rows: Sequence[int], words: Mapping[str, int], found: list[list[Bond]]
+) -> None:
+    titles, size = catalogue.titles, catalogue.size
+    series, franchise, own = series_key(titles[row]), franchise_key(titles[row]), _words(titles[row])
+    for place, other in enumerate(rows):
+        title = titles[other]
+        if series and series_key(title) == series:
+            found[place].append(Bond("series", series, 0, size))
+        elif franchise and franchise_key(title) == franchise:
+            found[place].append(Bond("franchise", franchise, 0, size))
+        shared = sorted(own & _words(title), key=lambda word: (words.get(word, 0), word))
+        found[place] += [
+            Bond("word", word, words.get(word, 0), size)
+            for word in shared
+            if words.get(word, 0) <= max(5, RARE * size)
+        ]
+
+
+def _of_columns(catalogue: Catalogue, row: int, rows: Sequence[int], found: list[list[Bond]]) -> None:
+    size = catalogue.size
+    for column in catalogue.columns:
+        if column.name not in catalogue.frame.columns:
+            continue
+        values = catalogue.frame[column.name]
+        if column.role is Role.DATE and values[row] is not None:
+            years = values.dt.year()
+            count = int((years == years[row]).sum())
+            for place, other in enumerate(rows):
+                if years[other] == years[row]:
+                    found[place].append(Bond("year", str(years[row]), count, size, column.name))
+        elif column.role in (Role.CATEGORY, Role.CATEGORIES):
+            flat = values.explode() if column.role is Role.CATEGORIES else values
+            counted = {value: int((flat == value).sum()) for value in said(values[row])}
+            for place, other in enumerate(rows):
+                both = sorted(
+                    counted.keys() & set(said(values[other])), key=lambda each: (counted[each], each)
+                )
+                found[place] += [Bond("value", each, counted[each], size, column.name) for each in both]
+
+
+def _of_people(log: Interactions, row: int, rows: Sequence[int], found: list[list[Bond]]) -> None:
+    touched = np.unique(_people(log, row))
+    for place, other in enumerate(rows if len(touched) else ()):
+        both = len(np.intersect1d(touched, _people(log, other)))
+        if both:
+            found[place].append(Bond("people", "", both, len(touched)))
+
+
+def _people(log: Interactions, row: int) -> npt.NDArray[np.intp]:
+    """Who touched it, once for each time."""
+    return np.searchsorted(log.offsets, np.flatnonzero(log.rows == row), side="right") - 1
+
+
+def _words(title: str) -> set[str]:
+    """Of all its halves; numbers and single letters say nothing."""
+    return {word for word in normalised(title).split() if len(word) > 1 and not word.isdecimal()}
+
+
 def _values(catalogue: Catalogue, row: int) -> Sequence[str]:
     """Category values that say something by themselves ("Korean"), not flags ("Yes")."""
     values: list[str] = []
     for name in catalogue.by_role(Role.CATEGORY, Role.CATEGORIES):
-        value = catalogue.frame[name][row]
-        found = [value] if isinstance(value, str) else list(value) if value is not None else []
-        values += [v for v in found if v.casefold() not in _FLAGS]
+        values += said(catalogue.frame[name][row])
     return values
+
+
+def said(value: Any) -> list[str]:
+    """The values of one cell that say something by themselves."""
+    found = [value] if isinstance(value, str) else list(value) if value is not None else []
+    return [each for each in found if each and each.casefold() not in _FLAGS]
 
 
 _FLAGS = {"yes", "no", "true", "false", "y", "n", "0", "1"}

@@ -26,6 +26,7 @@ from tastemaker.hits import Hits, joined
 from tastemaker.rank.wishes import Showing, Wishes
 from tastemaker.recipe import Recipe, RerankingRecipe
 from tastemaker.rerank.chain import Shown
+from tastemaker.rerank.memory import Memory
 from tastemaker.retrieve.asker import Asker, nobody
 from tastemaker.retrieve.candidates import Candidates, merged, stacked
 from tastemaker.retrieve.liked import liked
@@ -103,6 +104,7 @@ class Recommender(Stages):
     def _after(self, changed: "Changed") -> "Recommender":
         after = Recommender(changed.bundle)
         after.change = changed.change
+        after.recipe = self.recipe  # whose placements may be another's than the bundle's
         self.lend(after, changed.move)
         if "_upkeep" in self.__dict__:
             after._upkeep = self._upkeep.after(changed.move)
@@ -426,15 +428,26 @@ class Recommender(Stages):
         """The same with other rules at the end. Raises RecipeError where they don't go together."""
         other = Recommender(self.bundle)
         self.lend(other)
+        if "ranker" in self.__dict__:
+            other.ranker = self.ranker
         other.recipe = self.recipe.model_copy(update={"reranking": reranking})
         _ = other.usually  # what is wrong with them is said now
         return other
 
-    def with_placements(self, recipe: Recipe) -> "Recommender":
-        """The same with the placements and the rules of another recipe. Raises RecipeError, FilterError where
-        they speak of what there isn't."""
+    def with_placements(self, recipe: Recipe, *, is_apart: bool = False) -> "Recommender":
+        """The same with the placements and the rules of another recipe.
+
+        Args:
+            is_apart: whether its rules remember nothing of what this one shows, nor this one's of what it
+                shows.
+        Raises: RecipeError, FilterError where they speak of what there isn't.
+        """
         other = Recommender(self.bundle)
         self.lend(other)
+        if "ranker" in self.__dict__:
+            other.ranker = self.ranker
+        if is_apart:
+            other.memory = Memory(self.memory.tries)
         changes = {"reranking": recipe.reranking, "placements": recipe.placements}
         other.recipe = self.recipe.model_copy(update=changes)
         for name in other.recipe.known_placements:

@@ -1,6 +1,12 @@
+import asyncio
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
+
+from tastemaker.data.interactions import Interactions
+from tastemaker.serve.store import Event, opened
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +40,44 @@ def test_the_same_again_is_good_and_new_items_are_an_alarm(tastemaker, bundle, w
     assert "cold items" in told["raised"]
     (cold,) = (alarm for alarm in told["alarms"] if alarm["name"] == "cold items")
     assert (cold["before"], cold["after"]) == ("0.0%", "50.0%")
+
+
+def test_what_a_service_heard_is_held_against_the_newest_that_the_bundle_learnt_from(
+    tastemaker, town_bundle, tmp_path
+):
+    """Eighty people over ten days, of whom the last two count; then two days, quiet ones and loud ones."""
+    made, day = 1_700_000_000, 86_400
+    touched = [
+        (f"p{n % 80}", n % 40 + (100 if n < 400 else 0), made - 10 * day + n * 1080) for n in range(800)
+    ]
+    names = sorted({name for name, _, _ in touched})
+    users, rows, times = (np.array(each) for each in zip(*touched, strict=True))
+    log = Interactions.from_events(
+        names, np.searchsorted(names, users).astype(np.int32), rows.astype(np.int32), times.astype(float)
+    )
+    manifest = town_bundle().manifest.model_copy(update={"created": "2023-11-14T22:13:20+00:00"})
+    replace(town_bundle(), histories=log, manifest=manifest).save(tmp_path / "bundle")
+    kept = {"quiet": lambda n: f"n{n % 40}", "loud": lambda n: f"new{n % 40}"}
+    status = {}
+    for name, item in kept.items():
+        events = [
+            Event(f"e{n}", f"p{n % 80}", item(n), made + 1080.0 * n + 1, "click", None, None, "", None)
+            for n in range(160)
+        ]
+
+        async def write(url: str, events: list[Event] = events) -> None:
+            store = await opened(url)
+            await store.add(events)
+            await store.close()
+
+        asyncio.run(write(str(tmp_path / f"{name}.sqlite")))
+        done = tastemaker(
+            "drift", tmp_path / "bundle", "--store", tmp_path / f"{name}.sqlite", "--swaps", 199, "--json"
+        )
+        told = json.loads(done.stdout)
+        status[name] = done.status
+        assert told["events"] == {"before": 160, "after": 160}  # as long a time, not all that it learnt from
+    assert status == {"quiet": 0, "loud": 1}
 
 
 @pytest.mark.slow  # it imports matplotlib

@@ -2,17 +2,38 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tastemaker.cli import options
+from tastemaker.errors import DataError, TastemakerError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tastemaker.recommend import Recommender
 
 
 def drift(
     bundle: options.BundlePath,
-    before: Annotated[Path, typer.Option(help="A log of the time that all was well.", show_default=False)],
-    after: Annotated[Path, typer.Option(help="A log of now.", show_default=False)],
+    before: Annotated[
+        Path | None,
+        typer.Option(
+            help="A log of the time that all was well. [default: the newest that the bundle learnt from, as "
+            "long a time as the other]",
+            show_default=False,
+        ),
+    ] = None,
+    after: Annotated[Path | None, typer.Option(help="A log of now, or", show_default=False)] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="where a service keeps its events, an SQLite file or postgresql://…: those since the bundle "
+            "was made.",
+        ),
+    ] = None,
     against: Annotated[
         Path | None,
         typer.Option(metavar="BUNDLE", help="An older bundle, to hold vectors and lists against."),
@@ -24,6 +45,8 @@ def drift(
     as_json: options.Json = False,
 ) -> None:
     """Raise alarms where two windows of a log differ by more than chance; exit status 1 if there is one."""
+    if (after is None) == (store is None):
+        raise TastemakerError("What happens now? Give --after or --store, one of the two.")
     options.check_out(plot, "--plot", (".svg",))
     if plot is not None:
         from tastemaker.pages import style
@@ -35,17 +58,24 @@ def drift(
     from tastemaker.cli.show import console, progress
     from tastemaker.data import read_new_log
     from tastemaker.evaluation.drift.report import drift as drifted
+    from tastemaker.evaluation.drift.windows import learnt
     from tastemaker.recommend import Recommender
 
     recommender = Recommender.load(bundle)
     older = None if against is None else Recommender.load(against)
     columns = recommender.recipe.data.columns
-    windows = [read_new_log(path, recommender.catalogue, columns) for path in (before, after)]
+    source = _since_made(recommender, store) if store is not None else after
+    now = read_new_log(source, recommender.catalogue, columns if store is None else None)
+    well = (
+        learnt(recommender, now[0])
+        if before is None
+        else read_new_log(before, recommender.catalogue, columns)
+    )
     with progress() as told:
         found = drifted(
             recommender,
-            windows[0],
-            windows[1],
+            well,
+            now,
             np.random.default_rng(seed),
             older=older,
             k=k,
@@ -62,3 +92,16 @@ def drift(
         console().print(section)
     if found.raised:
         raise typer.Exit(1)
+
+
+def _since_made(recommender: "Recommender", store: str) -> "pl.DataFrame":
+    """What people did since the bundle was made. Raises DataError where nobody did anything."""
+    from datetime import datetime
+
+    from tastemaker.serve.store.export import gathered
+
+    made = datetime.fromisoformat(recommender.bundle.manifest.created).timestamp()
+    found = gathered(store, made).interactions
+    if found.is_empty():
+        raise DataError("Nobody has done anything yet since this model was made.")
+    return found.select("user_id", "item_id", "timestamp")

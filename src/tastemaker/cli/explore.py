@@ -17,7 +17,10 @@ def explore(
     bundle: options.BundlePath,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A page, .html; or item_id, x, y and region, .csv or .parquet."),
+        typer.Option(
+            metavar="FILE",
+            help="A page, .html; its data, .json; or item_id, x, y and region, .csv or .parquet.",
+        ),
     ] = None,
     projection: Annotated[
         Literal["auto", "pca", "umap"],
@@ -42,7 +45,7 @@ def explore(
     as_json: options.Json = False,
 ) -> None:
     """Draw the catalogue as a map: one page that needs no network."""
-    options.check_out(out, suffixes=(".html", ".csv", ".parquet"))
+    options.check_out(out, suffixes=(".html", ".json", ".csv", ".parquet"))
     options.check_out(png, "--png", (".png", ".svg", ".pdf"))
     if out is None and png is None and not as_json:
         raise TastemakerError("Say what to make: --out map.html, --png map.png or --json.")
@@ -94,6 +97,8 @@ def _write(made: "Chart", out: Path) -> None:
 
     if out.suffix == ".html":
         out.write_text(sheet.html(made), encoding="utf-8")
+    elif out.suffix == ".json":
+        out.write_text(json.dumps(sheet.contents(made), ensure_ascii=False, separators=(",", ":")), "utf-8")
     elif out.suffix == ".csv":
         made.frame().write_csv(out)
     else:

@@ -97,6 +97,7 @@ def serve(
         spool=spool,
         keys=None if no_auth else keys,
         recipe=recipe,
+        saved=_saved(bundle, registry),
         host=host,
         port=port,
         workers=workers,
@@ -118,8 +119,13 @@ def _workshop(page: bool, folder: Path | None) -> Iterator[Path | None]:
     if not page:
         yield None
     elif folder is None:
-        with tempfile.TemporaryDirectory(prefix="tastemaker-", ignore_cleanup_errors=True) as temporary:
-            yield Path(temporary)
+        try:
+            temporary = tempfile.TemporaryDirectory(prefix="tastemaker-", ignore_cleanup_errors=True)
+        except OSError:  # nowhere may be written: lists are served all the same
+            yield None
+            return
+        with temporary as made:
+            yield Path(made)
     else:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -147,6 +153,14 @@ def _beside(bundle: Path | None, registry: Path | None) -> str:
         return str(registry / "events.sqlite")
     path = Path(os.path.realpath(str(bundle)))
     return str(path.parent / f"{path.name}.events.sqlite")
+
+
+def _saved(bundle: Path | None, registry: Path | None) -> Path:
+    """Where placements are kept that somebody saves by hand."""
+    if registry is not None:
+        return registry.resolve() / "placements.toml"
+    path = Path(os.path.realpath(str(bundle)))
+    return path.parent / f"{path.name}.placements.toml"
 
 
 def _one_thread_each() -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -44,8 +44,34 @@ def page(
             scripts=[Markup(each) for each in code],
             data=None if data is None else Markup(embedded(data)),
             policy=_policy(style, code),
+            base="base.html",
+            is_served=False,
             **values,
         )
+    )
+
+
+class Script(NamedTuple):
+    """One that a page loads; address: as seen from the page."""
+
+    address: str
+    is_module: bool = False
+
+
+def served(
+    template: str, *, title: str, styles: Sequence[str], scripts: Sequence[Script], **values: Any
+) -> str:
+    """HTML of the same page for a service: it loads styles and scripts, which fetch the data.
+
+    Args:
+        template: a file of `templates/` that extends whatever `base` names.
+        styles: addresses, as seen from the page.
+        values: for the template, as for `page`.
+    """
+    return (
+        _environment()
+        .get_template(template)
+        .render(base="served.html", is_served=True, title=title, styles=styles, scripts=scripts, **values)
     )
 
 

@@ -159,7 +159,11 @@ class RerankingRecipe(Table):
         if not placement:
             return self
         own = self.model_dump(exclude_unset=True, exclude={"placements"})
-        return RerankingRecipe.model_validate(merged(own, self.placements.get(placement, {})))
+        over = self.placements.get(placement, {})
+        fair = over.get("fairness")
+        if isinstance(fair, dict) and {"of", "shares"} <= fair.keys():
+            own.get("fairness", {}).pop("shares", None)  # of another column they are shares of other groups
+        return RerankingRecipe.model_validate(merged(own, over))
 
     def weighed(self, weights: Mapping[str, float]) -> "RerankingRecipe":
         """With other strengths, by rule. Raises RecipeError where a rule has none, or can't have that."""

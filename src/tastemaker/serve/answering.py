@@ -84,10 +84,10 @@ class Answering:
             raise RecipeError(
                 f"The placement {placement!r} is about an item: ask GET /v1/items/{{item_id}}/similar."
             )
-        past, is_down = await self._past(asked.user_id)
+        past, is_down = await self.past(asked.user_id)
         trace = Trace(self.pace, began + self.settings.budget_ms / 1000)
         async with self.turns:
-            who = self._who(asked, model, past, is_down)
+            who = who_asks(asked, model, past, is_down)
             shown, ids = model.shown(asked.cursor) if asked.cursor is not None else (_NONE, [])
             k = min(asked.k or place.k, max(1, paging.FURTHEST - len(shown)))
             slate = _listed(model, asked, placement, who, k, ids, trace)
@@ -106,11 +106,11 @@ class Answering:
         placement = asked.placement or ""
         model, _ = self.live.standing.of(asked.user_id or "", placement)
         model.placement(placement)
-        past, is_down = await self._past(asked.user_id)
+        past, is_down = await self.past(asked.user_id)
         trace = Trace(self.pace, began + self.settings.budget_ms / 1000)
         async with self.turns:
-            who = self._who(asked, model, past, is_down)
-            wishes = _wishes(model, asked, placement, who, [])
+            who = who_asks(asked, model, past, is_down)
+            wishes = wishes_of(model, asked, placement, who, [])
             slate = model.recommender.rank(
                 asked.items,
                 asked.user_id if who.log is not None else None,
@@ -135,7 +135,7 @@ class Answering:
         who = Who("", None, None, NOTHING)
         trace = Trace(self.pace, began + self.settings.budget_ms / 1000)
         async with self.turns:
-            wishes = _wishes(model, asked, placement, who, [])
+            wishes = wishes_of(model, asked, placement, who, [])
             for personal in ("device", "objective"):
                 wishes.pop(personal, None)
             started = time.perf_counter()
@@ -155,7 +155,7 @@ class Answering:
 
     # --- who asks ---------------------------------------------------------------------------
 
-    async def _past(self, user_id: str | None) -> tuple[Past, bool]:
+    async def past(self, user_id: str | None) -> tuple[Past, bool]:
         """What the store knows of somebody, and whether it is down: then what it last said."""
         if user_id is None:
             return NOTHING, False
@@ -174,17 +174,6 @@ class Answering:
     def forget(self, user_id: str) -> None:
         """Of somebody who was erased nothing stays in memory either."""
         self._pasts.pop(user_id, None)
-
-    def _who(self, asked: RecommendIn | RankIn, model: Model, past: Past, is_down: bool) -> Who:
-        if asked.user_id is not None:
-            log = history_of(model.recommender.bundle, asked.user_id, past)
-            return Who(asked.user_id, log, None, past, is_down)
-        liked = asked.liked if isinstance(asked, RecommendIn) else None
-        if liked is None:
-            return Who("", None, asked.history or [], past)
-        recommender = model.recommender
-        rows = [recommender.find(each) for each in liked]
-        return Who("", None, recommender.catalogue.id_list(list(dict.fromkeys(rows))), past)
 
     # --- what is told -----------------------------------------------------------------------
 
@@ -264,7 +253,7 @@ class Answering:
         began, trace = time.perf_counter(), Trace()
         try:
             async with self.turns:
-                who = self._who(asked, model, past, False)
+                who = who_asks(asked, model, past, False)
                 slate = _listed(model, asked, placement, who, k, [], trace)
                 _, answer = self._told(model, asked, placement, who, slate, _NONE, trace, began, True)
         except OverloadError:
@@ -275,10 +264,24 @@ class Answering:
 _NONE = np.zeros(0, np.uint32)
 
 
+def who_asks(asked: RecommendIn | RankIn, model: Model, past: Past, is_store_down: bool = False) -> Who:
+    """Whose list a question wants, by name, by a history or by what they like. Raises UnknownItemError,
+    AmbiguousTitleError."""
+    if asked.user_id is not None:
+        log = history_of(model.recommender.bundle, asked.user_id, past)
+        return Who(asked.user_id, log, None, past, is_store_down)
+    liked = asked.liked if isinstance(asked, RecommendIn) else None
+    if liked is None:
+        return Who("", None, asked.history or [], past)
+    recommender = model.recommender
+    rows = [recommender.find(each) for each in liked]
+    return Who("", None, recommender.catalogue.id_list(list(dict.fromkeys(rows))), past)
+
+
 def _listed(
     model: Model, asked: RecommendIn, placement: str, who: Who, k: int, but: list[str], trace: Trace
 ) -> Slate:
-    wishes = _wishes(model, asked, placement, who, but)
+    wishes = wishes_of(model, asked, placement, who, but)
     return model.recommender.recommend(
         who.user_id if who.log is not None else None,
         who.history,
@@ -290,7 +293,7 @@ def _listed(
     )
 
 
-def _wishes(model: Model, asked: WishesIn, placement: str, who: Who, but: list[str]) -> dict[str, Any]:
+def wishes_of(model: Model, asked: WishesIn, placement: str, who: Who, but: list[str]) -> dict[str, Any]:
     """As keywords of `Recommender`; those that nobody asked for are left out, since none is the quickest."""
     wishes: dict[str, Any] = {}
     if placement != HOME or not model.is_home_plain:

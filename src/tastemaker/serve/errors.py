@@ -107,7 +107,7 @@ def install(app: FastAPI) -> None:
 
     async def of_http(request: Request, error: Exception) -> Json:
         assert isinstance(error, HTTPException)
-        codes = {404: "not_found", 405: "method_not_allowed"}
+        codes = {404: "not_found", 405: "method_not_allowed", 409: "conflict"}
         return problem(
             request, error.status_code, codes.get(error.status_code, "http"), str(error.detail), error.headers
         )

@@ -19,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import BundleError, RegistryError, TastemakerError, UnknownItemError
-from tastemaker.recipe import PlacementRecipe
+from tastemaker.recipe import PlacementRecipe, Recipe
 from tastemaker.recommend import Recommender
 from tastemaker.registry import Reference, Registry, Trial
 from tastemaker.retrieve.half import let_go
 from tastemaker.serve import paging
 from tastemaker.serve.histories import made_at
+from tastemaker.serve.saved import Saved, serving
 from tastemaker.serve.settings import Settings
 from tastemaker.serve.store import ItemChange, Store
 from tastemaker.serve.watch import logs
@@ -44,10 +45,17 @@ class Model:
 
     Attributes:
         version: of its bundle, before any item came or went.
+        own: its recipe before any placement was saved by hand; None where that is what it has.
     """
 
     version: str
     recommender: Recommender
+    own: Recipe | None = None
+
+    @property
+    def base(self) -> Recipe:
+        """Its recipe before any saved placement."""
+        return self.recommender.recipe if self.own is None else self.own
 
     @cached_property
     def is_of_now(self) -> bool:
@@ -122,6 +130,7 @@ class Live:
     Attributes:
         refused: why the last model that should have answered doesn't, by version.
         items_at: number of the last change of items that the models know of.
+        saved: placements that somebody saved by hand.
     """
 
     settings: Settings
@@ -131,9 +140,13 @@ class Live:
     refused: dict[str, str] = field(default_factory=dict)
     items_at: int = 0
     swapped: int = 0
+    saved: Saved = field(init=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Whoever changes what stands does so alone: no model comes in without items that came while it was
     opened, and none that was wanted before another comes after it."""
+
+    def __post_init__(self) -> None:
+        self.saved = Saved(self.settings.saved)
 
     @classmethod
     async def started(cls, settings: Settings, store: Store) -> "Live":
@@ -155,6 +168,7 @@ class Live:
             live = cls(settings, store, Standing(reference.number, model), registry)
             await live._try(reference)
         await live.hear_of_items()
+        live.look_at_saved()
         warm(live.standing.live)
         return live
 
@@ -176,6 +190,7 @@ class Live:
                 reference = self.registry.reference()
                 if reference.number != self.standing.number:
                     await self._follow(reference)
+            self.look_at_saved()
             await self._hear()
 
     async def _follow(self, reference: Reference) -> None:
@@ -218,6 +233,7 @@ class Live:
         def open() -> Model:
             model = opened(folder, self.settings)
             model = changed(model, [change for change in changes if change.number <= after])
+            model = placed(model, self.saved.recipe)
             warm(model)
             return model
 
@@ -229,6 +245,23 @@ class Live:
 
     def _models(self) -> list[Model]:
         return [self.standing.live, *(model for _, model in self.standing.trials)]
+
+    # --- other placements -------------------------------------------------------------------
+
+    async def hear_of_saved(self) -> None:
+        """Take up placements that were saved or deleted since."""
+        async with self._turn:
+            self.look_at_saved()
+
+    def look_at_saved(self) -> None:
+        """The same for whoever has the turn."""
+        if not self.saved.look():
+            return
+        standing, saved = self.standing, self.saved.recipe
+        models = {model.version: placed(model, saved) for model in self._models()}
+        trials = tuple((trial, models[model.version]) for trial, model in standing.trials)
+        self.standing = Standing(standing.number, models[standing.live.version], trials)
+        logs.logger().info("placements_changed", count=len(saved.placements))
 
     # --- other items ------------------------------------------------------------------------
 
@@ -267,6 +300,18 @@ def opened(folder: Path, settings: Settings) -> Model:
     return Model(version, recommender)
 
 
+def placed(model: Model, saved: Recipe) -> Model:
+    """The model with placements that were saved by hand, as far as it can serve them."""
+    own = model.base
+    recommender = serving(model.recommender, own, saved)
+    if recommender is model.recommender:
+        return model
+    other = Model(model.version, recommender, own)
+    if "shown_as" in model.__dict__:
+        other.shown_as = model.shown_as
+    return other
+
+
 def changed(model: Model, changes: Sequence[ItemChange]) -> Model:
     """The model with items that came, changed or went after its bundle was made, or that it doesn't know.
 
@@ -286,7 +331,7 @@ def changed(model: Model, changes: Sequence[ItemChange]) -> Model:
             continue
         except TastemakerError as error:
             logs.logger().error("item_refused", version=model.version, reason=type(error).__name__)
-    return model if recommender is model.recommender else Model(model.version, recommender)
+    return model if recommender is model.recommender else Model(model.version, recommender, model.own)
 
 
 def warm(model: Model) -> None:

@@ -29,6 +29,9 @@ class Settings(BaseModel):
     """the file of API keys; None where everybody on this machine may do everything"""
     recipe: Path | None = None
     """placements and rules instead of those of the model"""
+    saved: Path | None = None
+    """a recipe file of placements that were saved by hand, laid over those of `recipe` and model; looked at
+    as it changes. None: none can be saved"""
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65_535)
     workers: int = Field(1, ge=1, le=256)

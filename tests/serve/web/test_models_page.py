@@ -95,7 +95,10 @@ def test_another_model_is_let_answer_and_taken_back(service, shelf, look):
 
 def test_what_is_called_off_changes_nothing(service, shelf, look):
     page = look(service).at("#/models")
-    for end in (lambda: page.click("dialog button:has-text('Cancel')"), lambda: page.keyboard.press("Escape")):
+    for end in (
+        lambda: page.click("dialog button:has-text('Cancel')"),
+        lambda: page.keyboard.press("Escape"),
+    ):
         page.click(f"button[aria-label='Promote {shelf['other']}']")
         page.wait_for_selector("dialog[open]")
         end()
@@ -211,7 +214,9 @@ def test_one_bundle_alone_is_told_what_a_registry_brings(shelf, look):
         assert unknown.status == 422 and "There is no model" in unknown.body["error"]["message"]
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+)
 def test_it_can_be_used_by_everybody_and_on_a_phone(service, shelf, look, width, scheme):
     seen = look(service, width=width, color_scheme=scheme)
     for view in ("#/models", f"#/models/{shelf['good']}"):

@@ -1,12 +1,16 @@
 """Two logs side by side: the same people and items under the same numbers."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker.data.catalogue import PAD, Catalogue, Rows
 from tastemaker.data.interactions import Interactions
+
+if TYPE_CHECKING:
+    from tastemaker.recommend import Recommender
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -100,6 +104,16 @@ def pooled(
             )
         )
     return found
+
+
+def learnt(recommender: "Recommender", now: Interactions) -> tuple[Interactions, Catalogue]:
+    """The newest that a bundle has learnt from, as long a time as `now`; all where one has no clock."""
+    log = recommender.bundle.histories
+    if log.is_clock and now.is_clock and log.size and now.size:
+        log = log.where(log.times >= log.times.max() - np.ptp(now.times))
+        active = np.flatnonzero(np.diff(log.offsets)).astype(np.int32)
+        log = log.of_users(active)
+    return log, recommender.catalogue
 
 
 def _window(

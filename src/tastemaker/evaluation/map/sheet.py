@@ -38,7 +38,7 @@ def html(chart: Chart) -> str:
     return page(
         "map.html",
         title="Map of the catalogue",
-        scripts=("map_plane.js", "map_search.js", "map.js"),
+        scripts=("map_plane.js", "map_search.js", "map_lasso.js", "map.js"),
         styles=("map.css",),
         data=contents(chart),
         lead=section.lead,
@@ -49,7 +49,7 @@ def html(chart: Chart) -> str:
 
 def contents(chart: Chart) -> dict[str, Any]:
     """What the page is told. Items that are drawn come first, then those that are only neighbours of them."""
-    catalogue, n = chart.recommender.catalogue, len(chart.rows)
+    catalogue, n, section = chart.recommender.catalogue, len(chart.rows), chart.section()
     place = np.full(catalogue.size + 1, -1, np.int64)  # the last entry is what PAD leads to
     place[chart.rows] = np.arange(n)
     beyond = np.setdiff1d(chart.likeness.rows[chart.likeness.rows != PAD], chart.rows)
@@ -61,6 +61,8 @@ def contents(chart: Chart) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": chart.name,
+        "lead": section.lead,
+        "notes": list(section.notes),
         "count": n,
         "titles": titles,
         "ids": None if ids == titles[:n] else ids,

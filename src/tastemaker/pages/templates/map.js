@@ -45,7 +45,7 @@ let shades = hues(colour), ink = {};
 function paintWith(next) {
   colour = next;
   shades = hues(colour);
-  ink = { paper: css("--paper"), text: css("--ink"), dim: css("--dim") };
+  ink = { paper: css("--paper"), text: css("--ink"), dim: css("--dim"), line: css("--ours") };
   plane.codes = colour.codes;
   plane.colours = shades.map(rgb);
   plane.paper = rgb(ink.paper);
@@ -59,9 +59,12 @@ function legend() {
     const button = element("button"), dot = element("i");
     button.type = "button";
     button.setAttribute("aria-pressed", String(!colour.hidden.has(group)));
+    button.setAttribute("aria-keyshortcuts", "Shift+Enter");
+    button.title = "Press to hide or show them, with Shift to choose them";
     dot.style.background = shades[group];
     button.append(dot, element("span", label), element("b", colour.counts[group].toLocaleString("en")));
-    button.addEventListener("click", () => {
+    button.addEventListener("click", (event) => {
+      if (lasso.on || event.shiftKey) { takeGroup(group); return; }
       colour.hidden.has(group) ? colour.hidden.delete(group) : colour.hidden.add(group);
       button.setAttribute("aria-pressed", String(!colour.hidden.has(group)));
       paintWith(colour);
@@ -83,20 +86,51 @@ dark.addEventListener("change", () => { paintWith(colour); legend(); panel(); })
 function fold(open) { by("fold").setAttribute("aria-expanded", String(open)); by("groups").hidden = !open; }
 by("fold").addEventListener("click", () => fold(by("groups").hidden));
 
+// --- several items ---------------------------------------------------------------------------
+
+const several = new Several(plane, titles, ids, {
+  choose: (row) => { choose(row, true); by("title").focus({ preventScroll: true }); },
+  letGo: () => { take([]); over.focus(); },
+  told: (text) => { by("told").textContent = text; },
+  shade: (row) => shades[colour.codes[row]],
+  table: (rows) => [["item_id", "title", ...details.map((each) => each.name)],
+    ...rows.map((row) => [ids[row], titles[row], ...details.map((each) => each.values[each.codes[row]])])],
+});
+const lasso = new Lasso(plane, by("over"), by("lasso"), (rows) => {
+  take(rows);
+  if (rows.length) { lasso.turn(false); by("several-title").focus({ preventScroll: true }); }
+  else by("told").textContent = "Nothing lies inside.";
+});
+
+/** Chooses these, none to let go. */
+function take(rows) {
+  if (chosen >= 0) choose(-1);
+  several.take(rows);
+  panel();
+}
+
+function takeGroup(group) {
+  colour.hidden.delete(group);
+  paintWith(colour);
+  legend();
+  lasso.turn(false);
+  take(Array.from({ length: count }, (_, row) => row).filter((row) => colour.codes[row] === group));
+  by("several-title").focus({ preventScroll: true });
+}
+
 // --- what is chosen --------------------------------------------------------------------------
 
-const narrow = () => window.innerWidth <= 760;
+const narrow = () => window.innerWidth <= 760, taking = () => chosen >= 0 || several.rows.length > 0;
 
 function edges() {
-  if (narrow()) return { left: 0, right: 0, top: 60, bottom: chosen >= 0 ? 0.48 * window.innerHeight : 50 };
-  return { left: window.innerWidth > 1000 ? 320 : 0, right: chosen >= 0 ? 370 : 0, top: 8, bottom: 8 };
+  if (narrow()) return { left: 0, right: 0, top: 60, bottom: taking() ? 0.48 * window.innerHeight : 50 };
+  return { left: window.innerWidth > 1000 ? 320 : 0, right: taking() ? 370 : 0, top: 8, bottom: 8 };
 }
 
 /** Chooses an item, -1 for none; `move` brings it and its neighbours into view. */
 function choose(row, move = false) {
   chosen = row;
   plane.pale = row >= 0;
-  document.body.classList.toggle("chosen", row >= 0);
   panel();
   const hash = row >= 0 ? `#item=${encodeURIComponent(ids[row])}` : "";
   if (location.hash !== hash) history.replaceState(null, "", hash || location.pathname + location.search);
@@ -129,7 +163,13 @@ function uncover(row) {
 
 function panel() {
   by("panel").hidden = chosen < 0;
+  by("several").hidden = chosen >= 0 || !several.rows.length;
+  document.body.classList.toggle("chosen", chosen >= 0 || several.rows.length > 0);
   if (chosen < 0) return;
+  if (by("more")) { // of a service, which tells more of each item
+    const { page, query } = document.body.dataset;
+    by("more").firstElementChild.href = `${page}${encodeURIComponent(ids[chosen])}${query}`;
+  }
   const [first, ...rest] = titles[chosen].split(/\s+\/\/\s+/);
   by("title").textContent = first || titles[chosen];
   by("native").textContent = rest.join(" // ");
@@ -171,6 +211,7 @@ function ring(pen, row, radius, stroke, width) {
 
 plane.onDraw = (pen) => {
   names.begin();
+  lasso.paint(pen, ink.line);
   const paper = ink.paper, near = plane.near;
   if (chosen >= 0) {
     const like = likes(chosen).filter((row) => row < count), r = plane.radius(0);
@@ -204,6 +245,7 @@ plane.onDraw = (pen) => {
   for (let row = 0; row < count && written < most; row++) {
     const x = plane.screenX(row), y = plane.screenY(row);
     if (x < 0 || y < 0 || x > plane.w || y > plane.h || plane.hidden[plane.codes[row]]) continue;
+    if (plane.taken && !plane.taken[row]) continue;
     const place = { font: TITLE, colour: ink.text, paper };
     written += names.write(pen, brief(titles[row]), x + plane.radius(plane.sizes[row]) + 4, y, place);
   }
@@ -273,10 +315,15 @@ over.addEventListener("keydown", (event) => {
   KEYS[event.key]();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && event.target !== by("query")) choose(-1);
-  else if (event.key === "/" && event.target !== by("query")) { event.preventDefault(); by("query").focus(); }
+  if (event.key === "Escape" && event.target !== by("query")) {
+    if (lasso.on) lasso.turn(false);
+    else if (chosen >= 0) choose(-1);
+    else take([]);
+  } else if (event.key.toLowerCase() === "l" && !event.target.closest("input, select") && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    lasso.turn(!lasso.on);
+  } else if (event.key === "/" && event.target !== by("query")) { event.preventDefault(); by("query").focus(); }
 });
-by("close").addEventListener("click", () => { choose(-1); over.focus(); });
+by("close").addEventListener("click", () => { choose(-1); (several.rows.length ? by("several-title") : over).focus(); });
 by("closer").addEventListener("click", () => plane.zoomBy(1.5, ...middle()));
 by("farther").addEventListener("click", () => plane.zoomBy(1 / 1.5, ...middle()));
 by("whole").addEventListener("click", () => plane.fly(plane.whole(edges())));

@@ -29,6 +29,7 @@ class Plane {
     this.paper = [255, 255, 255];
     this.alone = -1; // the only group that isn't pale
     this.pale = false;
+    this.taken = null; // 1 of each item that isn't pale, where several are chosen
     this.view = { x: 0.5, y: 0.5, zoom: 500 };
     this.masks = new Map();
     this.asked = false;
@@ -169,10 +170,10 @@ class Plane {
     const left = this.view.x * zoom - w / 2, top = this.view.y * zoom - h / 2;
     const [pr, pg, pb] = this.paper;
     pixels.fill(255 << 24 | pb << 16 | pg << 8 | pr);
-    const flat = this.colours.map((c, g) => {
-      const a = this.alone >= 0 ? (g === this.alone ? 1 : 0.1) : this.pale ? 0.3 : 0.88;
-      return [0, 1, 2].map((part) => Math.round(this.paper[part] + (c[part] - this.paper[part]) * a));
-    });
+    const mixed = (c, a) => [0, 1, 2].map((part) => Math.round(this.paper[part] + (c[part] - this.paper[part]) * a));
+    const { taken, colours } = this, bright = colours.map((c) => mixed(c, this.pale ? 0.6 : 1));
+    const flat = colours.map((c, g) =>
+      mixed(c, this.alone >= 0 ? (g === this.alone ? 1 : 0.1) : taken ? 0.16 : this.pale ? 0.3 : 0.88));
     const masks = [0, 1, 2, 3].map((size) => this.mask(this.radius(size) * dpr));
     for (let i = this.count - 1; i >= 0; i--) { // the best known last, above the others
       const code = codes[i];
@@ -180,7 +181,7 @@ class Plane {
       const mask = masks[sizes[i]], half = mask.half;
       const cx = Math.round(x[i] * zoom - left), cy = Math.round(y[i] * zoom - top);
       if (cx < half || cy < half || cx >= w - half || cy >= h - half) continue;
-      const colour = flat[code], r = colour[0], g = colour[1], b = colour[2], solid = 255 << 24 | b << 16 | g << 8 | r;
+      const colour = (taken !== null && taken[i] === 1 ? bright : flat)[code], r = colour[0], g = colour[1], b = colour[2], solid = 255 << 24 | b << 16 | g << 8 | r;
       const { full, rim, cover } = mask, at = cy * w + cx;
       for (let m = 0; m < full.length; m++) pixels[at + full[m]] = solid;
       for (let m = 0; m < rim.length; m++) {

@@ -154,7 +154,7 @@ def _is_local(scope: Scope) -> bool:
     hosts = headers_named(scope, b"host")
     if len(hosts) != 1 or _name(hosts[0].decode("latin-1")) not in LOOPBACK:
         return False
-    # A page of another port of this machine is of the same site; only where it was fetched from tells them apart.
+    # The page of another port of this machine is of the same site, and not ours.
     if any(fetched not in OWN for fetched in headers_named(scope, b"sec-fetch-site")):
         return False
     return all(

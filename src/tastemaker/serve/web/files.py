@@ -42,7 +42,7 @@ KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-SHARED = ("page.css", "map.css", "map.js", "map_plane.js", "map_search.js")
+SHARED = ("page.css", "map.css", "map.js", "map_lasso.js", "map_plane.js", "map_search.js")
 """Of pages that are files of their own: the same look, the same map."""
 
 
@@ -62,8 +62,23 @@ def _found() -> dict[str, Traversable]:
     return found | {f"/page/shared/{name}": shared / name for name in SHARED}
 
 
+def _map() -> str:
+    """The page that `tastemaker explore` writes as a file, with its parts fetched instead of inside."""
+    from tastemaker.pages.page import Script, served
+
+    scripts = [Script(f"shared/{name}") for name in ("map_plane.js", "map_search.js", "map_lasso.js")]
+    return served(
+        "map.html",
+        title="Map of the catalogue",
+        styles=("shared/page.css", "shared/map.css", "map_page.css"),
+        scripts=[*scripts, Script("map_start.js", is_module=True)],
+    )
+
+
 FILES = _found()
-PATHS = tuple(FILES)
+MADE = {"/page/map.html": _map}
+"""Of a template, when first asked for."""
+PATHS = (*FILES, *MADE)
 
 
 class Content(NamedTuple):
@@ -76,9 +91,9 @@ class Content(NamedTuple):
 @lru_cache
 def content(path: str) -> Content:
     """Of one of PATHS."""
-    file = FILES[path]
-    plain = file.read_bytes()
-    kind = next(kind for ending, kind in KINDS.items() if file.name.endswith(ending))
+    plain = MADE[path]().encode() if path in MADE else FILES[path].read_bytes()
+    name = path if path in MADE else FILES[path].name
+    kind = next(kind for ending, kind in KINDS.items() if name.endswith(ending))
     tag = f'"{hashlib.sha256(plain).hexdigest()[:16]}"'
     return Content(plain, gzip.compress(plain, 9, mtime=0), kind, tag)
 

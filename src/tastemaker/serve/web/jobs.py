@@ -74,11 +74,12 @@ class Jobs:
         """Where a job works and leaves what it makes."""
         return self.root / name
 
-    def start(self, name: str, arguments: Sequence[object]) -> Job:
+    def start(self, name: str, arguments: Sequence[object], also: Sequence[str] = ()) -> Job:
         """`tastemaker ARGUMENTS` in the folder of `name`, once it is its turn; one that runs goes on.
 
         Args:
             name: of letters, digits and -; made by us, never by whoever asks.
+            also: variables of the environment that it needs beside those that every program does.
         """
         there = self.of(name)
         if there is not None and not there.is_over:
@@ -88,7 +89,7 @@ class Jobs:
         for old in ("said", "told"):
             (folder / old).unlink(missing_ok=True)
         self._note(name, "waiting")
-        self._tasks[name] = asyncio.create_task(self._run(name, [str(each) for each in arguments]))
+        self._tasks[name] = asyncio.create_task(self._run(name, [str(each) for each in arguments], also))
         self._tasks[name].add_done_callback(lambda _: self._tasks.pop(name, None))
         return Job(name, "waiting")
 
@@ -134,19 +135,19 @@ class Jobs:
 
     # --- one job ----------------------------------------------------------------------------
 
-    async def _run(self, name: str, arguments: list[str]) -> None:
+    async def _run(self, name: str, arguments: list[str], also: Sequence[str]) -> None:
         turn = os.open(self.root / ".turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while not _locked(turn):
                 await asyncio.sleep(LOOK_S)
-            await self._in_turn(name, arguments)
+            await self._in_turn(name, arguments, also)
         except OSError as error:
             logs.logger().error("job_failed", reason=type(error).__name__)
             self._note(name, "failed", ended=time.time())
         finally:
             os.close(turn)  # and with it the turn is another's
 
-    async def _in_turn(self, name: str, arguments: list[str]) -> None:
+    async def _in_turn(self, name: str, arguments: list[str], also: Sequence[str]) -> None:
         folder, began = self.folder(name), time.time()
         with open(folder / "said", "wb") as said, open(folder / "told", "wb") as heard:
             process = await asyncio.create_subprocess_exec(
@@ -155,7 +156,7 @@ class Jobs:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=said,
                 stderr=heard,
-                env=_environment(os.environ),
+                env=_environment(os.environ, also),
                 start_new_session=True,
             )
         with suppress(OSError):
@@ -211,8 +212,8 @@ def _lives(process: int) -> bool:
     return True
 
 
-def _environment(whole: Mapping[str, str]) -> dict[str, str]:
-    return {name: whole[name] for name in NEEDED if name in whole} | {
+def _environment(whole: Mapping[str, str], also: Sequence[str]) -> dict[str, str]:
+    return {name: whole[name] for name in (*NEEDED, *also) if name in whole} | {
         "TASTEMAKER_PROGRESS": "json",
         "PYTHONUNBUFFERED": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",

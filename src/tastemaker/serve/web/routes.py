@@ -3,8 +3,9 @@
 from fastapi import APIRouter
 
 from tastemaker.serve.service import Service
-from tastemaker.serve.web import facts, files, models
+from tastemaker.serve.web import drift, explore, facts, files, lists, map_data, models, people
 
 
 def routes(service: Service) -> list[APIRouter]:
-    return [files.routes(), facts.routes(service), models.routes(service)]
+    parts = (facts, explore, map_data, lists, people, models, drift)
+    return [files.routes(), *(part.routes(service) for part in parts)]

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from tastemaker.data.catalogue import Catalogue
+from tastemaker.explain import said
 from tastemaker.recipe import Role
 from tastemaker.slate import Slate
 
@@ -12,7 +13,7 @@ MOST = 3
 
 
 def about(catalogue: Catalogue, row: int) -> str:
-    """What an item is, in a line: `2023 · Show · English`."""
+    """What an item is, in a line: `2023 · Show · English`; a bare Yes or No says nothing there."""
     told: list[str] = []
     for column in catalogue.columns:
         value = catalogue.frame[column.name][row] if column.name in catalogue.frame.columns else None
@@ -20,10 +21,8 @@ def about(catalogue: Catalogue, row: int) -> str:
             continue
         if column.role is Role.DATE:
             told.insert(0, str(value.year if isinstance(value, date) else value))
-        elif column.role is Role.CATEGORY:
-            told.append(str(value))
-        elif column.role is Role.CATEGORIES:
-            told.append(", ".join(str(each) for each in list(value)[:MOST]))
+        elif column.role in (Role.CATEGORY, Role.CATEGORIES):
+            told.append(", ".join(said(value)[:MOST]))
     return " · ".join(text for text in told if text)
 
 

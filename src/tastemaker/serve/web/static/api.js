@@ -31,7 +31,7 @@ export async function ask(path, { method = "GET", body, query = {}, signal, raw 
   if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
   let answer;
   try {
-    answer = await fetch(new URL(url, document.baseURI), {
+    answer = await fetch(new URL(`../${url}`, import.meta.url), { // the service, whichever of its pages asks
       method, headers, signal, body: body === undefined || isFile ? body : JSON.stringify(body), credentials: "omit",
     });
   } catch (error) {

@@ -78,7 +78,7 @@ class TitleSearch extends HTMLElement {
       <ul id="${id}-list" role="listbox" aria-label=${label} ?hidden=${!isOpen}>
         ${repeat(this.items, (item) => item.item_id, (item, n) => html`<li id="${id}-${n}" role="option" aria-selected=${String(n === this.active)}
           @pointerdown=${(event) => { event.preventDefault(); this.take(n); }}>${titled(item.title)} <small>${item.about}</small></li>`)}
-        ${this.items.length || !this.answered ? nothing : html`<li role="option" aria-disabled="true" aria-selected="false" class="nothing">${words.parts.nothing}</li>`}
+        ${this.items.length || !this.answered ? nothing : html`<li role="option" aria-disabled="true" aria-selected="false" class="nothing">${this.getAttribute("nothing") ?? words.parts.nothing}</li>`}
       </ul>
     </div>`, this);
   }
