@@ -217,6 +217,8 @@ def _rejected(folder: Path, manifest: Manifest, with_rows: bool) -> dict[str, An
         reasons = frame.group_by("reason").len().sort(["len", "reason"], descending=[True, False])
     except pl.exceptions.PolarsError:
         raise BundleError(f"{told(folder)} is damaged: {name} is no table of refused rows.") from None
+    if "file" in frame.columns:  # where it lay is nobody's business
+        frame = frame.with_columns(pl.col("file").str.extract(r"([^/\\]*)$"))
     rows = frame.head(FIRST if with_rows else 0).rows(named=True)
     return {
         "count": frame.height,
@@ -237,7 +239,10 @@ def _report(service: Service, version: str) -> dict[str, Any]:
         values = read_json(service.jobs.folder(name) / REPORT / "report.json", LARGEST)
     except FileNotFoundError:
         values = None
-    shown = None if values is None else _shown(values)
+    try:
+        shown = None if values is None else _shown(values)
+    except (KeyError, TypeError, AttributeError):  # an older version wrote it, into a workshop that was kept
+        shown = None
     return {"job": None if job is None else job.as_json(), "report": shown}
 
 

@@ -11,7 +11,7 @@ import { figure, isNumber, markOf, scaleOf, whisker } from "./whisker.js";
 import { number, words } from "./words.js";
 
 const told = words.models;
-const SHOWN = ["ndcg", "hit_rate", "recall", "precision", "map", "mrr"], COLUMNS = 3;
+const SHOWN = ["ndcg", "hit_rate", "recall", "precision", "map", "mrr"], COLUMNS = 4;
 
 const pairs = (rows) => html`<dl>${rows.filter(([, value]) => value !== undefined && value !== "").map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 const plain = (value) => (isNumber(value) ? number(value, Number.isInteger(value) ? 0 : 3) : typeof value === "object" ? JSON.stringify(value) : String(value));
@@ -20,7 +20,9 @@ function exam(found) {
   if (!found) return notice(told.noExam);
   const first = SHOWN.find((metric) => found.lines[0]?.marks[metric]);
   const lines = [...found.lines].sort((one, other) => (other.marks[first]?.mean ?? -1) - (one.marks[first]?.mean ?? -1));
-  const columns = SHOWN.filter((metric) => lines.some((line) => line.marks[metric])).slice(0, COLUMNS);
+  // With one answer to be found each, recall is the hit rate: the notes say so, and once is enough.
+  const same = (one, other) => lines.every((line) => line.marks[one]?.mean === line.marks[other]?.mean);
+  const columns = SHOWN.filter((metric, n) => lines.some((line) => line.marks[metric]) && !SHOWN.slice(0, n).some((other) => same(metric, other))).slice(0, COLUMNS);
   const scales = Object.fromEntries(columns.map((metric) => [metric, scaleOf(lines.map((line) => line.marks[metric]))]));
   const rest = Object.keys(told.metrics).filter((metric) => !columns.includes(metric) && lines.some((line) => markOf(line, metric)));
   const name = (line) => html`<th scope="row">${line.is_baseline ? line.name : html`<b>${line.name}</b>`}</th>`;
@@ -28,7 +30,8 @@ function exam(found) {
     <div class="scroll" role="region" tabindex="0" aria-label=${told.exam}><table class="exam">
       <thead><tr><td></td>${columns.map((metric) => html`<th scope="col">${told.metrics[metric]}@${found.k}</th>`)}</tr></thead>
       <tbody>${lines.map((line) => html`<tr class=${line.is_baseline ? "" : "live"}>${name(line)}
-        ${columns.map((metric) => html`<td data-label=${told.metrics[metric]}><span class="value">${figure(line.marks[metric]?.mean)}</span>
+        ${columns.map((metric) => html`<td><span class="value">${figure(line.marks[metric]?.mean)}
+          ${isNumber(line.marks[metric]?.low) ? html`<small>${told.ends(figure(line.marks[metric].low), figure(line.marks[metric].high))}</small>` : nothing}</span>
           ${whisker(line.marks[metric], scales[metric], { strong: !line.is_baseline })}</td>`)}</tr>`)}</tbody></table></div>
     <details><summary>${told.otherMetrics}</summary><div class="scroll" role="region" tabindex="0" aria-label=${told.otherMetrics}><table>
       <thead><tr><td></td>${rest.map((metric) => html`<th scope="col" class="figure">${told.metrics[metric]}</th>`)}</tr></thead>
@@ -36,7 +39,7 @@ function exam(found) {
         const mark = markOf(line, metric);
         return html`<td class="figure">${figure(mark?.mean)}${isNumber(mark?.low) ? html`<br><small>${told.ends(figure(mark.low), figure(mark.high))}</small>` : nothing}</td>`;
       })}</tr>`)}</tbody></table></div></details>
-    <ul>${found.notes.map((note) => html`<li>${note}</li>`)}</ul>`;
+    <ul class="notes">${found.notes.map((note) => html`<li>${note}</li>`)}</ul>`;
 }
 
 function rejected(found) {
