@@ -93,6 +93,7 @@ class FileReport:
             "kind": self.kind,
             "file": self.name,
             "columns": [column.model_dump(mode="json", exclude_none=True) for column in self.columns],
+            "samples": self.samples,
             "rows": {
                 "read": self.read,
                 "kept": self.kept,

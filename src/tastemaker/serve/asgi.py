@@ -17,6 +17,13 @@ def headers_named(scope: Scope, name: bytes) -> list[bytes]:
     return [value for key, value in scope["headers"] if key.lower() == name]
 
 
+def path_of(scope: Scope) -> str:
+    """The path as routes see it: without what a proxy put in front."""
+    path: str = scope["path"]
+    root: str = scope.get("rootpath_of", "")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
 def state(scope: Scope) -> dict[str, Any]:
     """What parts of the service tell one another of a request: request_id, key_id, role, route."""
     found: dict[str, Any] = scope.setdefault("state", {})

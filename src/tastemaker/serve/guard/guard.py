@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Collection
 
-from tastemaker.serve.asgi import App, Receive, Scope, Send, headers_named, refuse, state
+from tastemaker.serve.asgi import App, Receive, Scope, Send, headers_named, path_of, refuse, state
 from tastemaker.serve.guard.keys import Key, Keys, Later
 from tastemaker.serve.guard.rates import Buckets, RateSettings, address_of
 from tastemaker.serve.guard.roles import Role, Table
@@ -55,7 +55,7 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
-        path = _path(scope)
+        path = path_of(scope)
         access = self._table.of(scope["method"], path)
         told = state(scope)
         told["route"] = access.route
@@ -129,13 +129,6 @@ async def _who_are_you(scope: Scope, send: Send, message: str) -> None:
     await refuse(
         scope, send, 401, "unauthorized", message, [(b"www-authenticate", b'Bearer realm="tastemaker"')]
     )
-
-
-def _path(scope: Scope) -> str:
-    """The path as routes see it: without what a proxy put in front."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def _shown(scope: Scope) -> str | None:

@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tastemaker.serve.asgi import App, Message, Receive, Scope, Send, headers_named, refuse
+from tastemaker.serve.asgi import App, Message, Receive, Scope, Send, headers_named, path_of, refuse
 
 CLOSE = ((b"connection", b"close"),)
 """After a refusal the rest of the request is not read: it might be without end."""
+
+
+UPLOAD = "/page/api/tries"
+"""Where files are sent, which are larger than all else; they go to the disk part by part."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,8 @@ class SizeSettings:
     """What a request may come to, in bytes where nothing else is said."""
 
     body: int = 2**20
+    upload: int = 64 * 2**20
+    """Of what is sent to UPLOAD."""
     headers: int = 64
     """How many."""
     header_bytes: int = 16 * 2**10
@@ -44,7 +50,7 @@ class Sizes:
             self._refused("size")
             await refuse(scope, send, *wrong, CLOSE)
             return
-        body = _Body(scope, receive, send, self._settings.body)
+        body = _Body(scope, receive, send, self._body(scope))
         try:
             await self._app(scope, body.receive, body.send)
         except Exception:
@@ -52,6 +58,9 @@ class Sizes:
                 raise  # otherwise the answer has gone out, and this is the app missing the rest of a body
         if body.is_over:
             self._refused("size")
+
+    def _body(self, scope: Scope) -> int:
+        return self._settings.upload if path_of(scope) == UPLOAD else self._settings.body
 
     def _head(self, scope: Scope) -> tuple[int, str, str] | None:
         """Status, code and message of what is wrong before the body, or None."""
@@ -67,8 +76,8 @@ class Sizes:
         for length in headers_named(scope, b"content-length"):
             if not length.isdigit():
                 return 400, "bad_content_length", "Content-Length is not a number of bytes."
-            if len(length) > 18 or int(length) > limit.body:
-                return 413, "body_too_large", _too_large(limit.body)
+            if len(length) > 18 or int(length) > self._body(scope):
+                return 413, "body_too_large", _too_large(self._body(scope))
         return None
 
 
