@@ -251,6 +251,11 @@ plane.onDraw = (pen) => {
   }
 };
 
+plane.onThinned = (shown) => {
+  by("thinned").hidden = shown === count;
+  by("thinned").textContent = `While it moves: the ${shown.toLocaleString("en")} best known of ${count.toLocaleString("en")}`;
+};
+
 // --- mouse, fingers, keys --------------------------------------------------------------------
 
 const over = by("over"), fingers = new Map();
