@@ -60,6 +60,9 @@ def test_without_a_column_of_its_own_popularity_counts_events_and_equals_share_a
     # 1, 5, 2, 5, 0, 3 events.
     assert ranks == {"a": (1, 5), "b": (5, 1), "c": (2, 4), "d": (5, 1), "e": (0, 6), "f": (3, 3)}
     assert people.get("/page/api/item?id=e")["popularity"]["bar"] is None
+    found = people.get("/page/api/item?id=f")["popularity"]
+    assert [tuple(bar.values()) for bar in found["bars"]] == [(1, 2, 1), (2, 3, 1), (3, 4, 1), (4, 5, 2)]
+    assert found["bar"] == 2
 
 
 def test_neighbours_are_those_of_similar_and_nothing_is_written_down(service):
@@ -167,7 +170,7 @@ def test_it_says_how_popular_an_item_is_and_why_its_neighbours_stand_there(servi
     assert page.inner_text("figcaption") == "3rd of 200 by hours"
     assert "333.3" in page.inner_text(".known")
     first = page.locator(".items li").first
-    assert "Both Alpha (as 26% are)" in first.locator(".why").inner_text()  # 51 of 200
+    assert "Both Alpha (26%)" in first.locator(".why").inner_text()  # 51 of 200
 
 
 def test_one_walks_on_from_neighbour_to_neighbour_and_back(service, look):

@@ -45,7 +45,7 @@ let shades = hues(colour), ink = {};
 function paintWith(next) {
   colour = next;
   shades = hues(colour);
-  ink = { paper: css("--paper"), text: css("--ink"), dim: css("--dim"), line: css("--ours") };
+  ink = { paper: css("--paper"), text: css("--ink"), dim: css("--dim") };
   plane.codes = colour.codes;
   plane.colours = shades.map(rgb);
   plane.paper = rgb(ink.paper);
@@ -211,7 +211,7 @@ function ring(pen, row, radius, stroke, width) {
 
 plane.onDraw = (pen) => {
   names.begin();
-  lasso.paint(pen, ink.line);
+  lasso.paint(pen, ink);
   const paper = ink.paper, near = plane.near;
   if (chosen >= 0) {
     const like = likes(chosen).filter((row) => row < count), r = plane.radius(0);
