@@ -55,7 +55,7 @@ def drag(page, corners) -> None:
     page.mouse.up()
 
 
-TRIANGLE = [(420, 120), (930, 260), (520, 700)]
+TRIANGLE = [(420, 120), (850, 260), (520, 700)]
 
 
 def test_what_is_drawn_around_is_listed_most_popular_first_and_the_map_stays(page):
@@ -86,6 +86,18 @@ def test_one_of_them_leads_to_its_panel_and_escape_back_and_then_away(page):
     page.keyboard.press("Escape")
     assert not page.is_visible("#several")
     assert page.evaluate("plane.taken") is None
+
+
+def test_what_the_panel_would_hide_is_moved_into_sight(page):
+    page.click("#lasso")
+    corners = [(820, 100), (1200, 150), (1000, 640)]
+    within = in_triangle(page, corners)
+    drag(page, corners)
+    page.wait_for_timeout(100)
+    edge = page.locator("#several").bounding_box()["x"]
+    where = dict(zip(page.evaluate("titles"), places(page), strict=True))
+    assert within
+    assert max(where[title][0] for title in within) < edge
 
 
 def test_the_key_l_turns_it_on_and_escape_off(page):
