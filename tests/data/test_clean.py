@@ -36,6 +36,11 @@ def test_a_dirty_catalogue_is_repaired_and_every_repair_is_reported():
     repaired = [(finding.count, finding.lines, finding.examples) for finding in file.repaired]
     assert repaired == [(1, (5,), ("soon",)), (1, (5,), ("many",))]
     assert [(finding.lines, finding.examples) for finding in file.suspicious] == [((8,), ("22-Jul",))]
+    (counted,) = data.report.counted()
+    assert counted["rows"] == {"read": 11, "kept": 7, "merged": 2, "duplicates": 0, "rejected": 2}
+    assert [each["count"] for each in counted["repaired"]] == [1, 1]
+    for value in ("soon", "many", "22-Jul", "dirty_items"):  # what stood there, and where, stays out
+        assert value not in str(counted)
 
 
 def test_in_a_file_with_ids_a_whole_row_twice_says_nothing_new():

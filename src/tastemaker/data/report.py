@@ -172,6 +172,17 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         return {"files": [file.as_json() for file in self.files]}
 
+    def counted(self) -> list[dict[str, Any]]:
+        """What was mended and how often, file by file: without any value, or where files lie."""
+        return [
+            {"kind": told["kind"], "rows": told["rows"]}
+            | {
+                part: [{"what": each["what"], "count": each["count"]} for each in told[part]]
+                for part in ("repaired", "suspicious")
+            }
+            for told in (file.as_json() for file in self.files)
+        ]
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self.files
 

@@ -84,6 +84,26 @@ class Section:
         told = {"title": self.title, "lead": self.lead, "verdict": self.verdict, "notes": list(self.notes)}
         return told | dict(self.values)
 
+    def shown(self) -> dict[str, Any]:
+        """Its tables and pictures as people see them, as plain values."""
+        return {
+            "tables": [
+                {
+                    "title": table.title,
+                    "note": table.note,
+                    "head": list(table.head),
+                    "rows": [list(row) for row in table.rows],
+                    "strong": list(table.strong),
+                    "words": list(table.words),
+                }
+                for table in self.tables
+            ],
+            "pictures": [
+                {"svg": picture.svg, "alt": picture.alt, "caption": picture.caption}
+                for picture in self.pictures
+            ],
+        }
+
     def __rich__(self) -> RenderableType:
         title = Text(self.title, style="bold")
         if self.verdict:

@@ -69,7 +69,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         spread=parts.spread,
         is_ordered=log.is_ordered,
         is_clock=log.is_clock,
-        data={"fingerprint": data.fingerprint, **counts},
+        data={"fingerprint": data.fingerprint, **counts, "read": data.report.counted()},
         training=parts.training,
         metrics=_headline(parts.evaluation),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -90,6 +90,7 @@ class Dossier:
             "created": self.created,
             "made": self.made,
             "sections": {section.key: section.as_json() for section in self.sections},
+            "shown": {section.key: section.shown() for section in self.sections},
         }
 
 

@@ -3,9 +3,19 @@
 from fastapi import APIRouter
 
 from tastemaker.serve.service import Service
-from tastemaker.serve.web import drift, explore, facts, files, lists, map_data, people, uploads
+from tastemaker.serve.web import (
+    drift,
+    explore,
+    facts,
+    files,
+    lists,
+    map_data,
+    models,
+    people,
+    uploads,
+)
 
 
 def routes(service: Service) -> list[APIRouter]:
-    parts = (facts, explore, map_data, lists, people, drift, uploads)
+    parts = (facts, explore, map_data, lists, people, models, drift, uploads)
     return [files.routes(), *(part.routes(service) for part in parts)]
