@@ -5,7 +5,7 @@ that every difference between two points of a curve is the rule's.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -270,8 +270,8 @@ class Judge:
 
 
 def remembered_curves(recommender: "Recommender", fold: Fold, split: str) -> dict[str, Any] | None:
-    """The curves that go into a bundle, as JSON: few people, few strengths, of the rules that its catalogue
-    can be put to; None where the recipe wants none, or nobody can be asked.
+    """The curves that go into a bundle, as JSON: few people, few strengths, of the rules that change
+    any list; None where the recipe wants none, or nobody can be asked.
 
     Args:
         fold, split: as `curves_of` takes them.
@@ -280,14 +280,14 @@ def remembered_curves(recommender: "Recommender", fold: Fold, split: str) -> dic
     if not people or not len(who(fold)):
         return None
     rules = usual(recommender.recipe.reranking, (), FEW_STRENGTHS)
-    fitting = {}
-    for name, points in rules.items():
-        try:
-            recommender.with_rules(RerankingRecipe.model_validate(points[-1][1]))
-        except RecipeError:
-            continue
-        fitting[name] = points
-    return curves_of(recommender, fold, split, fitting, people=people).as_json()
+    found = curves_of(recommender, fold, split, rules, people=people)
+    moving = {name: points for name, points in found.curves.items() if _moves(points)}
+    return replace(found, curves=moving).as_json()
+
+
+def _moves(points: Sequence[Point]) -> bool:
+    """Whether a rule changed any list: calibration of a catalogue without categories doesn't."""
+    return any(replace(point, strength=0.0) != replace(points[0], strength=0.0) for point in points)
 
 
 def usual(
