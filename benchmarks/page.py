@@ -1,7 +1,7 @@
 """How soon does the page show another list?    python -m benchmarks.page --folder /tmp/page
-20,000 planted titles, ranker, 500 candidates and MMR, served to a real Chromium on 127.0.0.1, both on the
-cores that there are. From the event in the browser (a slider is moved, a title is added) until the new list stands
-in the DOM: the question, the answer and the drawing of it. Each way once more before, untimed."""
+20,000 planted titles, ranker, 500 candidates and MMR, served to a real Chromium that shares the cores.
+From the event in the browser (a slider is moved, a title is added) until the new list stands in the DOM: the
+question, the answer and the drawing of it. Each way once more before, untimed."""
 
 import argparse
 import shutil

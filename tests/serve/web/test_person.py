@@ -121,6 +121,9 @@ def test_whoever_may_only_read_finds_nobody_and_begins_with_a_taste(page_of, ser
     page = page_of("read").page
     assert not page.locator("#people").count()
     assert page.locator(".tastes button").count() == 3
+    column = page.locator(".who").bounding_box()
+    for button in page.locator(".tastes button").all():
+        assert button.bounding_box()["width"] <= column["width"] + 1
     page.click(".tastes button >> nth=1")
     page.wait_for_selector(".history li:nth-child(3)")
     for path in ("/page/api/people?q=p", "/page/api/person?id=p3"):
