@@ -1,5 +1,5 @@
 """How soon does the page show another list?    python -m benchmarks.page --folder /tmp/page
-20,000 planted titles, ranker, 500 candidates and MMR, served to a real Chromium that shares the cores.
+20,500 planted titles, ranker, 500 candidates and MMR, served to a real Chromium that shares the cores.
 From the event in the browser (a slider is moved, a title is added) until the new list stands in the DOM: the
 question, the answer and the drawing of it. Each way once more before, untimed."""
 
@@ -32,8 +32,8 @@ TIMED = """
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/page"), help="for the planted bundle")
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--people", type=int, default=3_000)
+    parser.add_argument("--items", type=int, default=20_500)
+    parser.add_argument("--people", type=int, default=1_500)
     parser.add_argument("--repeats", type=int, default=40)
     asked = parser.parse_args()
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
