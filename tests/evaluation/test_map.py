@@ -302,3 +302,15 @@ def test_umap_is_the_same_twice_keeps_towns_apart_and_stays_where_the_older_map_
     held = chart(after, kind="umap", seed=2, older=Older("one", one.ids, one.places))
     assert held.alignment is not None
     assert held.alignment.after < 0.1
+
+
+def test_its_data_alone_are_those_of_the_page(town_bundle, tastemaker, tmp_path):
+    Recommender(town_bundle()).save(tmp_path / "bundle")
+    words = ("explore", tmp_path / "bundle", "--projection", "pca", "--out")
+    for name in ("map.json", "map.html"):
+        assert tastemaker(*words, tmp_path / name).status == 0
+    html = (tmp_path / "map.html").read_text(encoding="utf-8")
+    start = html.index('id="data">') + 10
+    inside = json.loads(html[start : html.index("</script>", start)])
+    assert json.loads((tmp_path / "map.json").read_text(encoding="utf-8")) == inside
+    assert "200 items" in inside["lead"]

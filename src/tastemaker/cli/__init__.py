@@ -7,6 +7,7 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 import errno
 import os
 import sys
+import threading
 
 import typer
 
@@ -33,6 +34,10 @@ from tastemaker.errors import AmbiguousTitleError, TastemakerError
 
 INTERRUPTED = 130
 """Exit status after a Ctrl-C, as shells have it: 128 and the number of the signal."""
+
+LEASH = "TASTEMAKER_LEASH"
+"""With `stdin` in this variable a command ends, whatever it does, as soon as its stdin is closed: so it
+doesn't outlive the service that began it, however that ended."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,6 +69,8 @@ app.command("demo")(demo.demo)
 def main() -> None:
     """Entry point of the `tastemaker` command."""
     _keep_libraries_quiet()
+    if os.environ.get(LEASH) == "stdin":
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         app()
     except AmbiguousTitleError as error:
@@ -91,6 +98,12 @@ def main() -> None:
             raise
         _complain("interrupted; nothing was written.")
         sys.exit(INTERRUPTED)
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(INTERRUPTED)
 
 
 def _keep_libraries_quiet() -> None:

@@ -80,7 +80,9 @@ def served(bundle: Path, port: int) -> None:
     TensorFlow."""
     address = f"http://127.0.0.1:{port}"
     asked = "-H 'content-type: application/json' -d"
-    typer.echo(f"""Try, from another terminal:
+    typer.echo(f"""Look, in a browser:
+  {address}/
+Try, from another terminal:
   curl -s {address}/v1/recommend {asked} '{{"user_id": "42", "k": 3}}'
   curl -s '{address}/v1/search?q=toy+stroy'
   curl -s {address}/v1/events {asked} '{{"events": [{{"user_id": "42", "item_id": "1"}}]}}'

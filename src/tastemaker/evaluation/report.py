@@ -165,7 +165,7 @@ class Report:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Report":
-        """The report that `as_json` took apart."""
+        """The report that `as_json` took apart; what else a bundle keeps beside it is left aside."""
         lines = (
             Line(**(line | {"marks": {key: Mark(**mark) for key, mark in line["marks"].items()}}))
             for line in values["lines"]
@@ -176,7 +176,8 @@ class Report:
         )
         skipped = ((skip["name"], skip["reason"]) for skip in values["skipped"])
         parts = {"lines": tuple(lines), "contests": tuple(contests), "skipped": tuple(skipped)}
-        return cls(**(dict(values) | parts))
+        whole = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
+        return cls(**(whole | parts))
 
     def notes(self) -> list[str]:
         """What must be said beside the table, a sentence each."""

@@ -5,7 +5,7 @@ that every difference between two points of a curve is the rule's.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,8 @@ GAINS = {
 WORST, MOST = 30.0, 2.0
 """Per cent of NDCG: what lost more isn't drawn, nobody would want it; and a line to go by."""
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+FEW_STRENGTHS = (0.0, 0.1, 0.3, 0.6, 1.0)
+"""Of the curves that are measured while a model is trained."""
 MOST_GROUPS = 3
 BLOCK = 256
 """People whose candidates are held at once."""
@@ -164,6 +166,7 @@ def curves_of(
     *,
     k: int | None = None,
     groups: str | None = None,
+    people: int | None = None,
     report: Report = silent,
 ) -> Curves:
     """Lists of everybody who can be asked, under each rule at each strength.
@@ -175,12 +178,13 @@ def curves_of(
             nothing.
         k: length of the lists; None for the recipe's.
         groups: a column whose groups' shares of the places are counted.
+        people: asked at most, drawn by the seed; None for the recipe's.
     Raises: RecipeError where a rule can't be made.
     """
     knobs, size = recommender.recipe.evaluation, recommender.catalogue.size
     k = min(knobs.k if k is None else k, size)
     rng = np.random.default_rng(recommender.recipe.seed)
-    users = who(fold, knobs.max_users, rng)
+    users = who(fold, knobs.max_users if people is None else people, rng)
     plain_order = recommender.unruled
     ruled = [
         (name, strength, recommender.with_rules(RerankingRecipe.model_validate(settings)))
@@ -265,7 +269,30 @@ class Judge:
         return {self._groups.names[numbers[place]]: float(shares[place]) for place in order}
 
 
-def usual(recipe: RerankingRecipe, rules: Sequence[str]) -> dict[str, list[tuple[float, Settings]]]:
+def remembered_curves(recommender: "Recommender", fold: Fold, split: str) -> dict[str, Any] | None:
+    """The curves that go into a bundle, as JSON: few people, few strengths, of the rules that change
+    any list; None where the recipe wants none, or nobody can be asked.
+
+    Args:
+        fold, split: as `curves_of` takes them.
+    """
+    people = recommender.recipe.evaluation.curve_people
+    if not people or not len(who(fold)):
+        return None
+    rules = usual(recommender.recipe.reranking, (), FEW_STRENGTHS)
+    found = curves_of(recommender, fold, split, rules, people=people)
+    moving = {name: points for name, points in found.curves.items() if _moves(points)}
+    return replace(found, curves=moving).as_json()
+
+
+def _moves(points: Sequence[Point]) -> bool:
+    """Whether a rule changed any list: calibration of a catalogue without categories doesn't."""
+    return any(replace(point, strength=0.0) != replace(points[0], strength=0.0) for point in points)
+
+
+def usual(
+    recipe: RerankingRecipe, rules: Sequence[str], strengths: Sequence[float] = STRENGTHS
+) -> dict[str, list[tuple[float, Settings]]]:
     """Of each rule with a strength, ever stronger, the others off; of diversity both methods; of fair shares,
     where the recipe has any, off and on.
 
@@ -273,6 +300,7 @@ def usual(recipe: RerankingRecipe, rules: Sequence[str]) -> dict[str, list[tuple
         recipe: says what a rule goes by beside its strength.
         rules: `popularity`, `freshness`, `calibration`, `mmr`, `dpp`, `fairness`; `against popularity` goes
             below 0. Empty for all.
+        strengths: from 0 up.
     Raises: RecipeError for another, and for shares that the recipe doesn't have.
     """
     tables: dict[str, tuple[str, float, Settings]] = {
@@ -297,6 +325,6 @@ def usual(recipe: RerankingRecipe, rules: Sequence[str]) -> dict[str, list[tuple
         table, sign, more = tables[name]
         own = getattr(recipe, table).model_dump() | dict(more)
         found[name] = [
-            (sign * strength, {table: own | {"strength": sign * strength}}) for strength in STRENGTHS
+            (sign * strength, {table: own | {"strength": sign * strength}}) for strength in strengths
         ]
     return found

@@ -352,3 +352,5 @@ class EvaluationRecipe(Table):
     """resamples of the users behind an interval"""
     max_users: int = Field(20_000, ge=1)
     """users asked at most in the exam held while training, drawn by the seed"""
+    curve_people: int = Field(300, ge=0)
+    """of those, asked at most for what each rule of `[reranking]` costs and brings; 0: that isn't measured"""

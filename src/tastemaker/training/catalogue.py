@@ -4,7 +4,8 @@ import time
 from dataclasses import replace
 
 from tastemaker.data import Dataset
-from tastemaker.evaluation.judge import mark_catalogue
+from tastemaker.evaluation.judge import marked_catalogue
+from tastemaker.evaluation.tradeoff import remembered_curves
 from tastemaker.features.encode import Encoder
 from tastemaker.features.text import texts_of
 from tastemaker.features.tfidf import Tfidf
@@ -40,7 +41,7 @@ def of_catalogue(data: Dataset, recipe: Recipe, report: Report) -> Parts:
             CURVES: {"training": model.curve.as_json()},
         },
     )
-    return replace(parts, evaluation=mark_catalogue(Recommender(bundle(data, recipe, parts))))
+    return examined(data, recipe, parts)
 
 
 def _as_the_seed(data: Dataset, recipe: Recipe, report: Report) -> Parts:
@@ -55,4 +56,14 @@ def _as_the_seed(data: Dataset, recipe: Recipe, report: Report) -> Parts:
         length=recipe.history.length,
         training={"epochs": model.epochs, "seconds": round(time.perf_counter() - started, 1)},
     )
-    return replace(parts, evaluation=mark_catalogue(Recommender(bundle(data, recipe, parts))))
+    return examined(data, recipe, parts)
+
+
+def examined(data: Dataset, recipe: Recipe, parts: Parts) -> Parts:
+    """With what the exam by series came to, where there are enough."""
+    recommender = Recommender(bundle(data, recipe, parts))
+    exam = marked_catalogue(recommender)
+    if exam is None:
+        return parts
+    curves = remembered_curves(recommender, exam.fold, exam.report.split)
+    return replace(parts, evaluation=exam.report, curves=curves)

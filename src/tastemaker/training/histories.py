@@ -19,6 +19,7 @@ from tastemaker.evaluation.baselines import Baseline
 from tastemaker.evaluation.exam import asked
 from tastemaker.evaluation.judge import mark
 from tastemaker.evaluation.report import Report as ExamReport
+from tastemaker.evaluation.tradeoff import remembered_curves
 from tastemaker.features.newcomers import Newcomers
 from tastemaker.manifest import CURVES
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail
@@ -86,6 +87,7 @@ def of_histories(
     return replace(
         parts if tried.ranking is None else with_ranking(parts, tried.ranking),
         evaluation=tried.evaluation,
+        curves=tried.curves,
         training=training,
     )
 
@@ -106,6 +108,7 @@ class Attempt:
         order: what orders the lists and why, in words.
         curve: of the network's training, as JSON; None where there was none.
         fold: the exam.
+        curves: what rules cost and bring there, as JSON; None where that wasn't measured.
     """
 
     evaluation: ExamReport | None
@@ -119,6 +122,7 @@ class Attempt:
     order: str = "retrieval alone"
     curve: dict[str, Any] | None = None
     fold: Fold | None = None
+    curves: dict[str, Any] | None = None
 
 
 def attempt(
@@ -180,14 +184,16 @@ def attempt_on(
     parts = trial.parts if ranking is None else with_ranking(trial.parts, ranking)
     recommender = Recommender(bundle(data, recipe, parts, histories=strict.train))
     evaluation: ExamReport | None = None
+    curves: dict[str, Any] | None = None
     if len(asked(strict)):
         report(Progress("exam", 0, 1))
         evaluation = mark(recommender, strict, why, baselines=baselines)
+        curves = remembered_curves(recommender, strict, why)
         report(Progress("exam", 1, 1))
     seconds = time.perf_counter() - started
     return Attempt(
         evaluation, trial.epochs, trial.pairing, trial.newcomers, why, seconds, recommender, ranking, order,
-        trial.curve, strict,
+        trial.curve, strict, curves,
     )  # fmt: skip
 
 

@@ -44,6 +44,8 @@ class Parts:
     spread: float | None = None
     ranker: dict[str, Any] | None = None
     evaluation: ExamReport | None = None
+    curves: dict[str, Any] | None = None
+    """what rules cost and bring, of the same exam"""
     training: dict[str, Any] = field(default_factory=dict)
 
 
@@ -87,7 +89,7 @@ def bundle(data: Dataset, recipe: Recipe, parts: Parts, histories: Interactions 
         encoders=parts.encoders,
         tfidf=parts.tfidf,
         pairs=parts.pairs,
-        evaluation=None if parts.evaluation is None else parts.evaluation.as_json(),
+        evaluation=_exam(parts),
         rejected=data.report.rejected,
         ranker=parts.ranker,
         card=card(manifest, parts.evaluation, data.report.rejected.height, parts.ranker),
@@ -116,6 +118,12 @@ def _tries(data: Dataset) -> dict[str, npt.NDArray[np.float64]]:
         return {}
     tries = Tries.of_impressions(data.impressions, data.items.size)
     return {f"tries/{name}": counts for name, counts in tries.arrays().items()}
+
+
+def _exam(parts: Parts) -> dict[str, Any] | None:
+    if parts.evaluation is None:
+        return None
+    return parts.evaluation.as_json() | ({} if parts.curves is None else {"curves": parts.curves})
 
 
 def _headline(evaluation: ExamReport | None) -> dict[str, float]:

@@ -45,7 +45,7 @@ let shades = hues(colour), ink = {};
 function paintWith(next) {
   colour = next;
   shades = hues(colour);
-  ink = { paper: css("--paper"), text: css("--ink"), dim: css("--dim"), line: css("--ours") };
+  ink = { paper: css("--paper"), text: css("--ink"), dim: css("--dim") };
   plane.codes = colour.codes;
   plane.colours = shades.map(rgb);
   plane.paper = rgb(ink.paper);
@@ -107,6 +107,7 @@ function take(rows) {
   if (chosen >= 0) choose(-1);
   several.take(rows);
   panel();
+  if (rows.length) uncover(...rows.slice(0, 10000)); // a call takes no more than so many
 }
 
 function takeGroup(group) {
@@ -152,12 +153,15 @@ function around(row) {
   return plane.seeing(plane.x[row], plane.y[row], zoom, free);
 }
 
-/** Moves as little as is needed for the item not to lie under the panel. */
-function uncover(row) {
-  const free = edges(), x = plane.screenX(row), y = plane.screenY(row), view = { ...plane.view };
-  const right = plane.w - (narrow() ? 0 : free.right) - 30, low = plane.h - (narrow() ? free.bottom : 0) - 30;
-  if (x > right) view.x += (x - right) / view.zoom;
-  if (y > low) view.y += (y - low) / view.zoom;
+/** Moves as little as is needed for items not to lie under the panel. */
+function uncover(...rows) {
+  const xs = rows.map((row) => plane.screenX(row)), ys = rows.map((row) => plane.screenY(row)), free = edges();
+  const view = { ...plane.view }, right = plane.w - (narrow() ? 0 : free.right) - 30, low = plane.h - (narrow() ? free.bottom : 0) - 30;
+  // Of so many that they don't fit, the first ones stay in sight.
+  const x = Math.min(Math.max(...xs) - right, Math.min(...xs) - free.left - 10);
+  const y = Math.min(Math.max(...ys) - low, Math.min(...ys) - free.top - 10);
+  if (x > 0) view.x += x / view.zoom;
+  if (y > 0) view.y += y / view.zoom;
   if (view.x !== plane.view.x || view.y !== plane.view.y) plane.fly(view);
 }
 
@@ -211,7 +215,7 @@ function ring(pen, row, radius, stroke, width) {
 
 plane.onDraw = (pen) => {
   names.begin();
-  lasso.paint(pen, ink.line);
+  lasso.paint(pen, ink);
   const paper = ink.paper, near = plane.near;
   if (chosen >= 0) {
     const like = likes(chosen).filter((row) => row < count), r = plane.radius(0);
@@ -249,6 +253,11 @@ plane.onDraw = (pen) => {
     const place = { font: TITLE, colour: ink.text, paper };
     written += names.write(pen, brief(titles[row]), x + plane.radius(plane.sizes[row]) + 4, y, place);
   }
+};
+
+plane.onThinned = (shown) => {
+  by("thinned").hidden = shown === count;
+  by("thinned").textContent = `While it moves: the ${shown.toLocaleString("en")} best known of ${count.toLocaleString("en")}`;
 };
 
 // --- mouse, fingers, keys --------------------------------------------------------------------

@@ -73,19 +73,22 @@ class Lasso {
     this.plane.draw();
   }
 
-  paint(pen, line) {
+  /** In the colour of the text, with a rim of paper: it has to stand out from points of any colour. */
+  paint(pen, { text, paper }) {
     if (this.corners.length < 2) return;
     const { view, w, h } = this.plane;
     pen.beginPath();
     for (const [x, y] of this.corners) pen.lineTo((x - view.x) * view.zoom + w / 2, (y - view.y) * view.zoom + h / 2);
     pen.closePath();
-    pen.globalAlpha = 0.1;
-    pen.fillStyle = line;
+    pen.globalAlpha = 0.12;
+    pen.fillStyle = text;
     pen.fill();
     pen.globalAlpha = 1;
-    pen.lineWidth = 2;
-    pen.strokeStyle = line;
-    pen.stroke();
+    for (const [width, stroke] of [[5, paper], [2, text]]) {
+      pen.lineWidth = width;
+      pen.strokeStyle = stroke;
+      pen.stroke();
+    }
   }
 }
 

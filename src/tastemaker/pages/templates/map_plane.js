@@ -6,6 +6,8 @@
 // ten times as long (docs/decisions/0016-map.md).
 
 const CELLS = 128, REACH = 12, CLOSEST = 400, OUTLYING = 0.006;
+// Of the 33 ms that a frame may take for 30 of them a second, what drawing points may; and when the map rests.
+const FRAME_MS = 20, RESTS_MS = 180, FEWEST = 2000;
 
 class Plane {
   /** xy: Uint16Array of 2 n places; sizes: Uint8Array of n, 0 the largest. */
@@ -35,6 +37,10 @@ class Plane {
     this.asked = false;
     this.frames = 0;
     this.onDraw = () => {};
+    this.frameMs = FRAME_MS;
+    this.restsMs = RESTS_MS;
+    this.shown = this.count; // the best known so many; fewer while it moves, where all take too long
+    this.onThinned = () => {};
     this.sort();
     this.resize();
   }
@@ -98,6 +104,7 @@ class Plane {
     this.view.y -= dy / this.view.zoom;
     this.view.x = Math.max(-0.3, Math.min(1.3, this.view.x));
     this.view.y = Math.max(-0.3, Math.min(1.3, this.view.y));
+    this.moves();
     this.draw();
   }
 
@@ -107,6 +114,7 @@ class Plane {
     this.view.x += dx / this.view.zoom - dx / zoom;
     this.view.y += dy / this.view.zoom - dy / zoom;
     this.view.zoom = zoom;
+    this.moves();
     this.draw();
   }
 
@@ -123,6 +131,7 @@ class Plane {
       this.view.zoom = from.zoom * (view.zoom / from.zoom) ** e;
       this.view.x = from.x + (view.x - from.x) * e;
       this.view.y = from.y + (view.y - from.y) * e;
+      this.moves();
       this.draw();
       if (t < 1) this.flight = requestAnimationFrame(step);
       else if (then) then();
@@ -145,6 +154,26 @@ class Plane {
     return found;
   }
 
+  /** The next frames belong to a movement: they come in time, if need be with fewer points. */
+  moves() {
+    clearTimeout(this.rest);
+    this.isMoving = true;
+    this.rest = setTimeout(() => {
+      this.isMoving = false;
+      if (this.shown === this.count) return;
+      this.shown = this.count;
+      this.onThinned(this.count);
+      this.draw();
+    }, this.restsMs);
+  }
+
+  /** Fewer points where the last frame of a movement took too long. */
+  thin(took) {
+    if (!this.isMoving || took <= this.frameMs || this.shown <= FEWEST) return;
+    this.shown = Math.max(FEWEST, Math.floor(this.shown * Math.max(0.5, 0.9 * this.frameMs / took)));
+    this.onThinned(this.shown);
+  }
+
   draw() {
     if (this.asked) return;
     this.asked = true;
@@ -153,7 +182,9 @@ class Plane {
 
   paint() {
     this.frames++;
+    const began = performance.now();
     this.splat();
+    this.thin(performance.now() - began);
     this.pen.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
     this.pen.clearRect(0, 0, this.w, this.h);
     this.onDraw(this.pen);
@@ -175,7 +206,7 @@ class Plane {
     const flat = colours.map((c, g) =>
       mixed(c, this.alone >= 0 ? (g === this.alone ? 1 : 0.1) : taken ? 0.16 : this.pale ? 0.3 : 0.88));
     const masks = [0, 1, 2, 3].map((size) => this.mask(this.radius(size) * dpr));
-    for (let i = this.count - 1; i >= 0; i--) { // the best known last, above the others
+    for (let i = Math.min(this.shown, this.count) - 1; i >= 0; i--) { // the best known last, above the others
       const code = codes[i];
       if (hidden[code]) continue;
       const mask = masks[sizes[i]], half = mask.half;

@@ -133,8 +133,10 @@ def _bars(figures: npt.NDArray[np.float64], figure: float) -> tuple[list[dict[st
     """How many items have about how much, in steps that multiply, and in which of them `figure` falls."""
     known = figures[figures > 0]
     low, high = float(known.min()), float(known.max())
-    count = BARS if high > low else 1
-    edges = np.geomspace(low, high, count + 1)
+    edges = np.geomspace(low, high, BARS + 1) if high > low else np.array([low, high])
+    if (known == np.round(known)).all() and high > low:
+        edges = np.unique(np.round(edges))  # between 1 and 2 events there is nothing to have
+    count = len(edges) - 1
     steps = np.clip(np.searchsorted(edges, known, side="right") - 1, 0, count - 1)
     items = np.bincount(steps, minlength=count)
     bars = [

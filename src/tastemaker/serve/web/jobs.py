@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -68,7 +69,10 @@ class Jobs:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._running: dict[str, asyncio.subprocess.Process] = {}
+        # Locked for as long as this worker lives: numbers of processes come again, in a container soon.
+        self._mark = secrets.token_hex(8)
+        self._held = os.open(self._sign(self._mark), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._held, fcntl.LOCK_EX)
 
     def folder(self, name: str) -> Path:
         """Where a job works and leaves what it makes."""
@@ -99,7 +103,7 @@ class Jobs:
         if noted is None:
             return None
         state: State = noted["state"]
-        if state in ("waiting", "running") and not _lives(noted["worker"]):
+        if state in ("waiting", "running") and not self._lives(noted["worker"]):
             return Job(name, "failed", None, "The service was stopped meanwhile.", noted.get("began"))
         progress, message = _told(self.folder(name) / "told", self.root)
         if state not in ("failed", "no"):
@@ -132,6 +136,8 @@ class Jobs:
     async def close(self) -> None:
         for name in list(self._tasks):
             await self.stop(name)
+        self._sign(self._mark).unlink(missing_ok=True)
+        os.close(self._held)
 
     # --- one job ----------------------------------------------------------------------------
 
@@ -140,6 +146,8 @@ class Jobs:
         try:
             while not _locked(turn):
                 await asyncio.sleep(LOOK_S)
+                if self._is_stopped(name):
+                    return
             await self._in_turn(name, arguments, also)
         except OSError as error:
             logs.logger().error("job_failed", reason=type(error).__name__)
@@ -153,7 +161,7 @@ class Jobs:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tastemaker", *arguments),
                 cwd=folder,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,  # closed when we end, however that is: then it ends too
                 stdout=said,
                 stderr=heard,
                 env=_environment(os.environ, also),
@@ -173,6 +181,8 @@ class Jobs:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await asyncio.shield(process.wait())
+        if self._is_stopped(name):  # by another worker
+            return
         state: State = "done" if status == 0 else "no" if status == 1 else "failed"
         self._note(name, state, began=began, ended=time.time())
         logs.logger().info("job_ended", state=state, took_s=round(time.time() - began, 1))
@@ -183,8 +193,31 @@ class Jobs:
         path = self.folder(name) / "job.json"
         with suppress(FileNotFoundError):  # its folder was deleted meanwhile
             partial = path.with_suffix(".partial")
-            partial.write_text(json.dumps({"state": state, "worker": os.getpid(), **more}))
+            partial.write_text(json.dumps({"state": state, "worker": self._mark, **more}))
             partial.replace(path)
+
+    def _is_stopped(self, name: str) -> bool:
+        noted = self._noted(name)
+        return noted is None or noted["state"] == "stopped"
+
+    def _sign(self, mark: str) -> Path:
+        return self.root / f".worker-{mark}"
+
+    def _lives(self, mark: str) -> bool:
+        """Whether the worker that made that mark does."""
+        if mark == self._mark:
+            return True
+        try:
+            sign = os.open(self._sign(mark), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            if not _locked(sign):
+                return True
+            self._sign(mark).unlink(missing_ok=True)
+            return False
+        finally:
+            os.close(sign)
 
     def _noted(self, name: str) -> dict[str, Any] | None:
         try:
@@ -202,21 +235,11 @@ def _locked(turn: int) -> bool:
     return True
 
 
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _environment(whole: Mapping[str, str], also: Sequence[str]) -> dict[str, str]:
     return {name: whole[name] for name in (*NEEDED, *also) if name in whole} | {
         "TASTEMAKER_PROGRESS": "json",
+        "TASTEMAKER_LEASH": "stdin",
         "PYTHONUNBUFFERED": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
     }
 
 

@@ -6,10 +6,11 @@ remember nothing of it.
 
 import asyncio
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, HTTPException, Path, Query
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from tastemaker.data.catalogue import PAD, Catalogue
 from tastemaker.errors import RecipeError
@@ -43,6 +44,12 @@ class ListIn(In):
     placement: Placement = HOME
     settings: SettingsIn = SettingsIn()
     explain: bool = False
+
+    @model_validator(mode="after")
+    def _is_one_person(self) -> Self:
+        if self.user_id is not None and self.history is not None:
+            raise PydanticCustomError("person", "Input should have one of user_id and history, or neither")
+        return self
 
 
 class SaveIn(In):

@@ -30,13 +30,14 @@ def routes(service: Service) -> APIRouter:
     async def begun(name: str, is_again: bool) -> Job:
         """The one that makes or made it; begun where there is none."""
         jobs = _jobs(service)
-        version = (await looking.model(name)).version
+        version, folder = (await looking.model(name)).version, looking.folder(name).resolve()
         job = jobs.of(f"map-{version}")
         made = jobs.folder(f"map-{version}") / FILE
         is_lost = job is not None and job.state == "done" and not made.is_file()
         if job is None or is_lost or (is_again and job.state not in ("waiting", "running", "done")):
-            job = jobs.start(f"map-{version}", ["explore", looking.folder(name).resolve(), "--out", FILE])
-        return job
+            job = jobs.start(f"map-{version}", ["explore", folder, "--out", FILE])
+        # Where models lie is nobody's business who may only read.
+        return job._replace(message=job.message.replace(str(folder), f"model {version}"))
 
     @router.get("/page/api/map", openapi_extra=read)
     async def state(name: ModelName = "") -> Any:

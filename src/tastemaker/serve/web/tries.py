@@ -222,8 +222,8 @@ async def _written(content: AsyncIterator[bytes], file: BinaryIO) -> int:
             line = len(part) - part.rfind(b"\n") - 1
         if rows > MOST_ROWS:
             raise DataError(
-                f"It has more than {MOST_ROWS:,} lines, too many to be tried here: `tastemaker train --items` "
-                "takes any number."
+                f"It has more than {MOST_ROWS:,} lines, too many to be tried here; "
+                "`tastemaker train --items` takes any number."
             )
     columns = 1 + max(header.partition(b"\n")[0].count(mark) for mark in (b",", b";", b"\t", b"|"))
     if columns > MOST_COLUMNS:

@@ -35,7 +35,7 @@ export async function open(root, route, app) {
       <h1>${told.title}</h1>
       <p class="dim">${told.lead(app.facts.model)}</p>
       ${search()}
-      <p class="dim hint">${told.hint}</p>
+      <p class="dim hint">${told.hint(beginning.items.some((each) => halves(each.title)[1]))}</p>
     </div>
     <section aria-labelledby="known">
       <h2 id="known">${beginning.is_ranked ? told.best(beginning.counted) : told.some}</h2>

@@ -64,7 +64,7 @@ export function tradeoff(curves, name, knobs) {
       <circle class="now" cx=${x(now.lost)} cy=${y(now.gained)} r="6"></circle>
       <text class="now" x=${x(now.lost) + (x(now.lost) > W / 2 ? -10 : 10)} y=${y(now.gained) - 8} text-anchor=${x(now.lost) > W / 2 ? "end" : "start"}>${say.today}</text>
     </svg>
-    <p class="now">${text} <span class="dim">${say.names[gain]}</span></p>
+    <p class="now">${text}</p>
     <details><summary>${say.table}</summary>
       <p class="dim">${say.measured(curves)}</p>
       <div class="scroll" tabindex="0" role="region" aria-label=${say.table}><table><thead><tr><th>${say.columns.strength}</th><th class="figure">${say.columns.lost}</th><th class="figure">${say.columns.interval}</th><th class="figure">${say.names[gain]}</th></tr></thead>

@@ -88,7 +88,8 @@ export const words = {
       title: "title – what people read", id: "id – what programs call it", category: "category – one value each", categories: "categories – several values each",
       number: "number", date: "date", text: "text – a description", popularity: "popularity – how much it was watched", ignored: "left out",
     },
-    how: (column) => [column.date_order, column.decimal === "," ? "decimal comma" : "", column.separator ? (column.separator === "json" ? "a JSON list" : `separated by ${column.separator}`) : ""].filter(Boolean).join(", "),
+    orders: { ymd: "year first", dmy: "day first", mdy: "month first" },
+    how: (column) => [words.try.orders[column.date_order] ?? "", column.decimal === "," ? "decimal comma" : "", column.separator ? (column.separator === "json" ? "a JSON list" : `separated by ${column.separator}`) : ""].filter(Boolean).join(", "),
     readAgain: "Read again", changed: "Roles were changed: read the file again before training.",
     findings: { repaired: "Repaired", suspicious: "Worth a look", rejected: "Refused" },
     finding: (each) => `${number(each.count)} × ${each.what}`,
@@ -198,7 +199,7 @@ export const words = {
     title: "Explore the catalogue",
     lead: (model) => `${count(model.items, "item", "items")}, seen by a model of ${model.people ? `what ${count(model.people, "person", "people")} chose` : "what the catalogue says of them"}.`,
     find: "Find a title",
-    hint: "Either language will do, and a slip of the finger too. The key / comes back here.",
+    hint: (isTwo) => `${isTwo ? "Either language will do, and slips" : "Slips"} of the finger are forgiven. The key / comes back here.`,
     best: (counted) => `Most popular${counted ? ` by ${counted}` : ", by events in the log"}`,
     some: "Some to begin with",
     columns: "What is known of the items",
@@ -226,21 +227,21 @@ export const words = {
     further: "Show more",
     gone: (id) => `No item has the id “${id}”.`,
     found: (title, n) => `${title}: ${count(n, "item is", "items are")} like it`,
-    whyNote: "Scores are the model's own. What stands below each title is what the two openly share: it may be why the model holds them alike, and it is no proof of that.",
+    whyNote: "Scores are the model's own. What stands below each title is what the two openly share, in brackets how many of all items have it too: it may be why the model holds them alike, and it is no proof of that.",
     /** What two items share, as a sentence. */
     why: (shared) => {
       if (!shared.length) return "Nothing that the catalogue tells: only the model holds them together";
       const of = (bond) => bond.have < 0.01 * bond.of ? `${number(bond.have)} of ${number(bond.of)}` : `${number(100 * bond.have / bond.of)}%`;
       const kind = (name) => shared.filter((bond) => bond.kind === name);
-      const list = (bonds) => bonds.map((bond) => `${bond.text} (as ${of(bond)} are)`).join(", ");
+      const list = (bonds) => bonds.map((bond) => `${bond.text} (${of(bond)})`).join(", ");
       const said = [
         ...kind("series").map(() => "the same series"),
         ...kind("franchise").map(() => "the same franchise"),
         ...kind("people").map((bond) => `${number(bond.have)} of the ${count(bond.of, "person", "people")} who chose the one chose the other`),
       ];
-      if (kind("word").length) said.push(`in both titles: ${kind("word").map((bond) => `“${bond.text}” (as in ${of(bond)})`).join(", ")}`);
+      if (kind("word").length) said.push(`in both titles: ${kind("word").map((bond) => `“${bond.text}” (${of(bond)})`).join(", ")}`);
       if (kind("value").length) said.push(`both ${list(kind("value"))}`);
-      said.push(...kind("year").map((bond) => `both of ${bond.text} (as ${of(bond)} are)`));
+      said.push(...kind("year").map((bond) => `both of ${bond.text} (${of(bond)})`));
       const text = said.join(" · ");
       return text[0].toUpperCase() + text.slice(1);
     },
