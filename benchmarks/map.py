@@ -1,7 +1,8 @@
 """How long does a map take, how large is its page, and how smooth?    python -m benchmarks.map BUNDLE
 
 Asked of Debian's Chromium without a window, which draws in software: a graphics card only makes it quicker. A
-frame is drawn for each step of a drag, with all points or, where they take too long, the fewest told; a click is counted until its neighbours stand in the panel.
+frame is drawn for each step of a drag, with all points or, where they take too long, the fewest told; a click
+is counted until its neighbours stand in the panel.
 `--shot docs/map.png` also keeps the pictures of the documentation: all of it, and with an item chosen.
 
 `--served` asks the page of a service instead, which has its map made in a job; `--least 24000` lets a smaller
