@@ -1,10 +1,11 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from tastemaker.data.interactions import Interactions
-from tastemaker.explain import kinship
+from tastemaker.explain import bonds, kinship, word_counts
 from tastemaker.recommend import Recommender
 
 # The six items are laid out in conftest.py: a and b point right, c and d lean up, e points up, f left.
@@ -120,3 +121,21 @@ def _window(recommender, rows, absent):
     values = np.zeros((1, length), np.float32)
     values[0, : len(rows)] = recommender.bundle.scale.apply(np.ones(len(rows), np.float32))
     return Window(padded, values)
+
+
+def test_what_people_and_rare_words_bind_is_counted(by_hand):
+    titles = ["The Red Fox", "Fox of the Hills", "The Sea", "The Red Sea", "A Song", "The End"]
+    frame = by_hand.catalogue.frame.with_columns(pl.Series("title", titles))
+    # Of three who touched 0, one twice, two touched 1, and one of these 3; a fourth touched 1 alone.
+    users, rows = [0, 0, 0, 1, 1, 1, 2, 3], [0, 0, 1, 0, 1, 3, 0, 1]
+    log = Interactions.from_events(list("abcd"), np.array(users, np.int32), np.array(rows, np.int32))
+    catalogue = replace(by_hand.catalogue, frame=frame)
+    recommender = Recommender(replace(by_hand, catalogue=catalogue, histories=log))
+    words = word_counts(catalogue)
+    assert (words["the"], words["fox"], words["a"]) == (5, 2, 0)
+    found = bonds(recommender, 0, [1, 3, 4], {**words, "the": 6})  # a word of more than five, and of 1 %
+    assert [[bond[:4] for bond in each if bond.kind in ("word", "people")] for each in found] == [
+        [("word", "fox", 2, 6), ("people", "", 2, 3)],
+        [("word", "red", 2, 6), ("people", "", 1, 3)],
+        [],
+    ]

@@ -39,6 +39,7 @@ class Plane {
     this.onDraw = () => {};
     this.frameMs = FRAME_MS;
     this.restsMs = RESTS_MS;
+    this.took = 0;
     this.shown = this.count; // the best known so many; fewer while it moves, where all take too long
     this.onThinned = () => {};
     this.sort();
@@ -167,10 +168,12 @@ class Plane {
     }, this.restsMs);
   }
 
-  /** Fewer points where the last frame of a movement took too long. */
-  thin(took) {
+  /** Fewer points where the last frames of a movement took too long; one that was late for another reason is let pass. */
+  thin(last) {
+    const took = this.took += 0.25 * (last - this.took);
     if (!this.isMoving || took <= this.frameMs || this.shown <= FEWEST) return;
     this.shown = Math.max(FEWEST, Math.floor(this.shown * Math.max(0.5, 0.9 * this.frameMs / took)));
+    this.took = 0;
     this.onThinned(this.shown);
   }
 
