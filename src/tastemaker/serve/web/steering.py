@@ -83,7 +83,10 @@ class Trials:
         kept = self._kept.get(key)
         if kept is None or kept[0] is not model.recommender:
             one = steered(model.recommender.recipe, placement, settings)
-            self._kept[key] = (model.recommender, tried(model, one))
+            made = tried(model, one)
+            for other in [each for each, (of, _) in self._kept.items() if of is not model.recommender]:
+                del self._kept[other]  # and with the last of them, a model that answers no more
+            self._kept[key] = (model.recommender, made)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
