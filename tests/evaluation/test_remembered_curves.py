@@ -12,6 +12,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.split import Fold
 from tastemaker.evaluation import metrics
 from tastemaker.evaluation.report import Report
+from tastemaker.evaluation.segments import Segments
 from tastemaker.evaluation.tradeoff import FEW_STRENGTHS, remembered_curves
 from tastemaker.recipe import Recipe, Role
 from tastemaker.recommend import Recommender
@@ -82,8 +83,9 @@ def test_a_trained_bundle_keeps_them_and_its_report_is_what_it_was(history_bundl
     evaluation = Bundle.open(history_bundle).evaluation
     assert evaluation["curves"]["people"] == evaluation["users_asked"]
     assert "mmr" in evaluation["curves"]["curves"]
-    without = {name: value for name, value in evaluation.items() if name != "curves"}
+    assert Segments.from_json(evaluation["segments"]).lines
+    without = {name: value for name, value in evaluation.items() if name not in ("curves", "segments")}
     assert json.loads(json.dumps(Report.from_json(evaluation).as_json())) == without
     told = tastemaker("evaluate", history_bundle, "--json")
     assert told.status == 0
-    assert "curves" not in json.loads(told.stdout)
+    assert not {"curves", "segments"} & set(json.loads(told.stdout))

@@ -12,7 +12,7 @@ from tastemaker.data.split import Fold
 from tastemaker.evaluation.exam import Result
 from tastemaker.evaluation.judge import Marked
 from tastemaker.evaluation.report import Mark, Report
-from tastemaker.evaluation.segments import Segment, segments
+from tastemaker.evaluation.segments import Segment, Segments, segments
 from tastemaker.recipe import Column, Role
 from tastemaker.recommend import Recommender
 
@@ -131,3 +131,11 @@ def test_a_segment_in_which_nothing_was_found_has_an_interval_with_a_width(told)
         # Of n people none: Jeffreys's interval.
         assert segment.ours.low == 0
         assert segment.ours.high == pytest.approx(beta.ppf(0.975, 0.5, segment.people + 0.5), rel=0.35)
+
+
+@pytest.mark.parametrize("has_rival", [True, False])
+def test_what_a_bundle_keeps_of_them_says_the_same(told, has_rival):
+    rng = np.random.default_rng(5)
+    found = told(rng.uniform(size=PEOPLE), rng.uniform(size=PEOPLE) if has_rival else None)
+    kept = json.loads(json.dumps(found.as_json()))
+    assert Segments.from_json(kept) == found

@@ -4,7 +4,7 @@ Of people the unit is the person, and the mark NDCG; of items it is the target, 
 targets that were found. In comes an exam, out comes a line a segment.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Of = Literal["people", "items"]
 METRIC: dict[Of, str] = {"people": "ndcg", "items": "recall"}
+MARKS = ("ours", "theirs", "difference")
 COLUMNS = 3
 """Of people, and of items, that are looked at: the first ones of categories."""
 MOST = 8
@@ -93,6 +94,17 @@ class Segments:
         """Plain values that `json.dumps` takes."""
         lines = [asdict(line) | {"verdict": line.verdict} for line in self.lines]
         return asdict(self) | {"lines": lines, "more": list(self.more)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Segments":
+        """What `as_json` took apart."""
+        lines = []
+        for line in values["lines"]:
+            marks = {name: None if line[name] is None else Mark(**line[name]) for name in MARKS}
+            lines.append(
+                Segment(**{name: value for name, value in line.items() if name != "verdict"} | marks)
+            )
+        return cls(**dict(values) | {"lines": tuple(lines), "more": tuple(values["more"])})
 
     def section(self) -> Section:
         """The same as a part of a report; with pictures where matplotlib is installed."""

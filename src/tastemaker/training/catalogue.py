@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from tastemaker.data import Dataset
 from tastemaker.evaluation.judge import marked_catalogue
-from tastemaker.evaluation.tradeoff import remembered_curves
 from tastemaker.features.encode import Encoder
 from tastemaker.features.text import texts_of
 from tastemaker.features.tfidf import Tfidf
@@ -13,6 +12,7 @@ from tastemaker.manifest import CURVES
 from tastemaker.progress import Report
 from tastemaker.recipe import Recipe, Role
 from tastemaker.recommend import Recommender
+from tastemaker.training.measured import measured
 from tastemaker.training.parts import Parts, bundle
 
 
@@ -65,5 +65,4 @@ def examined(data: Dataset, recipe: Recipe, parts: Parts) -> Parts:
     exam = marked_catalogue(recommender)
     if exam is None:
         return parts
-    curves = remembered_curves(recommender, exam.fold, exam.report.split)
-    return replace(parts, evaluation=exam.report, curves=curves)
+    return replace(parts, evaluation=exam.report, measured=measured(recommender, exam))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,8 @@ from tastemaker.data.split import Fold, against, hold_out_last
 from tastemaker.evaluation import metrics
 from tastemaker.evaluation.baselines import Baseline
 from tastemaker.evaluation.exam import asked
-from tastemaker.evaluation.judge import mark
+from tastemaker.evaluation.judge import marked
 from tastemaker.evaluation.report import Report as ExamReport
-from tastemaker.evaluation.tradeoff import remembered_curves
 from tastemaker.features.newcomers import Newcomers
 from tastemaker.manifest import CURVES
 from tastemaker.progress import NO_TRAIL, Progress, Report, Trail
@@ -27,6 +26,7 @@ from tastemaker.recipe import Recipe, RerankingRecipe, SourcesRecipe
 from tastemaker.recommend import Recommender
 from tastemaker.retrieve.settle import settle
 from tastemaker.training.fitted import Fitted
+from tastemaker.training.measured import measured
 from tastemaker.training.pairing import Pairing, kind_of
 from tastemaker.training.pairing import choose as choose_pairing
 from tastemaker.training.parts import Parts, bundle
@@ -87,7 +87,7 @@ def of_histories(
     return replace(
         parts if tried.ranking is None else with_ranking(parts, tried.ranking),
         evaluation=tried.evaluation,
-        curves=tried.curves,
+        measured=tried.measured,
         training=training,
     )
 
@@ -108,7 +108,7 @@ class Attempt:
         order: what orders the lists and why, in words.
         curve: of the network's training, as JSON; None where there was none.
         fold: the exam.
-        curves: what rules cost and bring there, as JSON; None where that wasn't measured.
+        measured: what else was, there, as JSON; see `measured`.
     """
 
     evaluation: ExamReport | None
@@ -122,7 +122,7 @@ class Attempt:
     order: str = "retrieval alone"
     curve: dict[str, Any] | None = None
     fold: Fold | None = None
-    curves: dict[str, Any] | None = None
+    measured: dict[str, Any] = field(default_factory=dict)
 
 
 def attempt(
@@ -184,16 +184,16 @@ def attempt_on(
     parts = trial.parts if ranking is None else with_ranking(trial.parts, ranking)
     recommender = Recommender(bundle(data, recipe, parts, histories=strict.train))
     evaluation: ExamReport | None = None
-    curves: dict[str, Any] | None = None
+    more: dict[str, Any] = {}
     if len(asked(strict)):
         report(Progress("exam", 0, 1))
-        evaluation = mark(recommender, strict, why, baselines=baselines)
-        curves = remembered_curves(recommender, strict, why)
+        exam = marked(recommender, strict, why, baselines=baselines)
+        evaluation, more = exam.report, measured(recommender, exam)
         report(Progress("exam", 1, 1))
     seconds = time.perf_counter() - started
     return Attempt(
         evaluation, trial.epochs, trial.pairing, trial.newcomers, why, seconds, recommender, ranking, order,
-        trial.curve, strict, curves,
+        trial.curve, strict, more,
     )  # fmt: skip
 
 

@@ -44,8 +44,8 @@ class Parts:
     spread: float | None = None
     ranker: dict[str, Any] | None = None
     evaluation: ExamReport | None = None
-    curves: dict[str, Any] | None = None
-    """what rules cost and bring, of the same exam"""
+    measured: dict[str, Any] = field(default_factory=dict)
+    """what else was measured at the same exam, as JSON; see `measured`"""
     training: dict[str, Any] = field(default_factory=dict)
 
 
@@ -123,7 +123,7 @@ def _tries(data: Dataset) -> dict[str, npt.NDArray[np.float64]]:
 def _exam(parts: Parts) -> dict[str, Any] | None:
     if parts.evaluation is None:
         return None
-    return parts.evaluation.as_json() | ({} if parts.curves is None else {"curves": parts.curves})
+    return parts.evaluation.as_json() | parts.measured
 
 
 def _headline(evaluation: ExamReport | None) -> dict[str, float]:

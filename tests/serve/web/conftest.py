@@ -12,6 +12,13 @@ from tests.served import Served
 __all__ = ["browser", "look"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who looks at a page looks long."""
+    for item in items:
+        if "look" in getattr(item, "fixturenames", ()) and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
 class Look:
     """A browser that looks at a service, and all that it complained about since.
 

@@ -6,6 +6,7 @@ from tastemaker.evaluation.doctor.folding import examine_folding
 from tastemaker.evaluation.doctor.negatives import negatives_report
 from tastemaker.evaluation.dossier.case import Case
 from tastemaker.evaluation.exposure import exposure as exposure_of
+from tastemaker.evaluation.segments import Segments
 from tastemaker.evaluation.segments import segments as segments_of
 from tastemaker.pages.section import Section
 
@@ -13,9 +14,15 @@ NO_LISTS = "The lists of that exam are gone: give --test, a log of later events.
 
 
 def segments(case: Case) -> Section | None:
-    """For whom and for what it is good. Raises: DataError where only an exam's report is left."""
+    """For whom and for what it is good; as measured in training where no exam is held now.
+
+    Raises: DataError where nothing of it is left.
+    """
     if case.exam is None:
-        raise DataError(NO_LISTS)
+        remembered = (case.recommender.bundle.evaluation or {}).get("segments")
+        if remembered is None:
+            raise DataError(NO_LISTS)
+        return Segments.from_json(remembered).section()
     return segments_of(case.recommender, case.exam, case.exam.rival).section()
 
 

@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -32,6 +33,8 @@ LOOK_S = 0.2
 LAST = 8192
 """Bytes of what a job said that are read to know how it stands."""
 NICE = 10
+FOLDERS = re.compile(r"""(?<![\w:/])/(?:[^/\s'"]+/)+""")
+"""Where a file lies, of its whole path; nobody who looks at the page needs to know."""
 
 
 class Job(NamedTuple):
@@ -105,7 +108,7 @@ class Jobs:
         state: State = noted["state"]
         if state in ("waiting", "running") and not self._lives(noted["worker"]):
             return Job(name, "failed", None, "The service was stopped meanwhile.", noted.get("began"))
-        progress, message = _told(self.folder(name) / "told", self.root)
+        progress, message = _told(self.folder(name) / "told")
         if state not in ("failed", "no"):
             message = ""
         return Job(name, state, progress, message, noted.get("began"), noted.get("ended"))
@@ -243,7 +246,7 @@ def _environment(whole: Mapping[str, str], also: Sequence[str]) -> dict[str, str
     }
 
 
-def _told(path: Path, root: Path) -> tuple[dict[str, Any] | None, str]:
+def _told(path: Path) -> tuple[dict[str, Any] | None, str]:
     """The newest progress, and the last line of ours for people, without where files lie."""
     try:
         with path.open("rb") as file:
@@ -257,7 +260,7 @@ def _told(path: Path, root: Path) -> tuple[dict[str, Any] | None, str]:
             with suppress(ValueError):
                 progress = json.loads(line)
         elif line.startswith("tastemaker: ") and not message:
-            message = line.removeprefix("tastemaker: ").replace(f"{root}/", "")
+            message = FOLDERS.sub("", line.removeprefix("tastemaker: "))
     return progress, message or "It ended without a word; the log of the service knows more."
 
 
