@@ -131,6 +131,8 @@ def _workshop(page: bool, folder: Path | None) -> Iterator[Path | None]:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TastemakerError(f"Can't make --workshop {folder}: {error.strerror}.") from None
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise TastemakerError(f"Nothing may be written into --workshop {folder}.")
         yield folder.resolve()
 
 

@@ -31,7 +31,7 @@ class Look:
     def __init__(self, browser: Any, service: Served, width: int, height: int, **more: Any) -> None:
         self.complaints: list[str] = []
         self.context = browser.new_context(viewport={"width": width, "height": height}, **more)
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(30_000)
         self.page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._heard)

@@ -56,7 +56,7 @@ def test_a_job_leaves_its_result_and_a_failed_one_the_line_that_says_why(tmp_pat
         assert not jobs.folder("good").exists()
         await jobs.close()
 
-    asyncio.run(work())
+    asyncio.run(asyncio.wait_for(work(), 120))
 
 
 def test_it_gets_none_of_the_services_secrets(tmp_path, monkeypatch):
@@ -80,7 +80,7 @@ def test_it_gets_none_of_the_services_secrets(tmp_path, monkeypatch):
         assert b"secret-word" in seen["let-in"]
         await jobs.close()
 
-    asyncio.run(work())
+    asyncio.run(asyncio.wait_for(work(), 120))
 
 
 def test_another_worker_sees_it_waits_for_it_and_may_stop_it(tmp_path, file):
@@ -102,7 +102,7 @@ def test_another_worker_sees_it_waits_for_it_and_may_stop_it(tmp_path, file):
         await one.close()
         await other.close()
 
-    asyncio.run(work())
+    asyncio.run(asyncio.wait_for(work(), 120))
 
 
 def test_what_a_killed_service_began_ends_and_is_told_so(tmp_path, file):
@@ -169,7 +169,7 @@ def test_progress_is_told_as_it_goes(tmp_path, file):
         assert told
         await jobs.close()
 
-    asyncio.run(work())
+    asyncio.run(asyncio.wait_for(work(), 120))
 
 
 @pytest.mark.parametrize("is_json", [False, True])

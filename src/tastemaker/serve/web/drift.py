@@ -7,12 +7,12 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from tastemaker.errors import TastemakerError
 from tastemaker.serve.errors import Json
 from tastemaker.serve.guard.roles import Role
 from tastemaker.serve.routes.needs import needs
 from tastemaker.serve.service import Service
 from tastemaker.serve.store.opening import file_of
+from tastemaker.serve.web.jobs import at_hand
 
 SECRETS = ("PGPASSWORD", "PGPASSFILE", "PGSERVICEFILE", "PGSSLROOTCERT")
 """What a database may need to let somebody in."""
@@ -34,13 +34,12 @@ def routes(service: Service) -> APIRouter:
     @router.post("/page/api/drift", openapi_extra=needs(Role.ADMIN))
     async def look() -> Any:
         """Look into it anew."""
-        if service.jobs is None:
-            raise TastemakerError("This service makes nothing: it was started without a workshop.")
+        jobs = at_hand(service.jobs)
         address = service.settings.store
         path = file_of(address)
         store = address if path is None else str(Path(path).resolve())
         arguments = ("drift", service.looking.folder(), "--store", store, "--json")
-        return Json({"job": service.jobs.start(name(), arguments, SECRETS).as_json()})
+        return Json({"job": jobs.start(name(), arguments, SECRETS).as_json()})
 
     return router
 

@@ -264,8 +264,8 @@ def _told(path: Path) -> tuple[dict[str, Any] | None, str]:
     return progress, message or "It ended without a word; the log of the service knows more."
 
 
-def checked(found: Job | None, what: str) -> Job:
-    """Raises TastemakerError where there is none."""
-    if found is None:
-        raise TastemakerError(f"There is no {what} here.")
-    return found
+def at_hand(jobs: Jobs | None) -> Jobs:
+    """Raises TastemakerError where nothing is made."""
+    if jobs is None:
+        raise TastemakerError("This service makes nothing: it was started without a workshop.")
+    return jobs

@@ -15,12 +15,9 @@ from tastemaker.serve.guard.roles import Role
 from tastemaker.serve.routes.needs import needs
 from tastemaker.serve.service import Service
 from tastemaker.serve.web.facts import ModelName
-from tastemaker.serve.web.jobs import Job, Jobs, checked
+from tastemaker.serve.web.jobs import Job, at_hand
 
 FILE = "map.json"
-NOBODY_MAKES = (
-    "This service makes no maps: it was started without a workshop. `tastemaker explore` writes one."
-)
 
 
 def routes(service: Service) -> APIRouter:
@@ -29,15 +26,14 @@ def routes(service: Service) -> APIRouter:
 
     async def begun(name: str, is_again: bool) -> Job:
         """The one that makes or made it; begun where there is none."""
-        jobs = _jobs(service)
+        jobs = at_hand(service.jobs)
         version, folder = (await looking.model(name)).version, looking.folder(name).resolve()
         job = jobs.of(f"map-{version}")
         made = jobs.folder(f"map-{version}") / FILE
         is_lost = job is not None and job.state == "done" and not made.is_file()
         if job is None or is_lost or (is_again and job.state not in ("waiting", "running", "done")):
             job = jobs.start(f"map-{version}", ["explore", folder, "--out", FILE])
-        # Where models lie is nobody's business who may only read.
-        return job._replace(message=job.message.replace(str(folder), f"model {version}"))
+        return job
 
     @router.get("/page/api/map", openapi_extra=read)
     async def state(name: ModelName = "") -> Any:
@@ -52,10 +48,11 @@ def routes(service: Service) -> APIRouter:
     @router.get("/page/api/map/data", openapi_extra=read)
     async def data(request: Request, name: ModelName = "") -> Response:
         """The map itself."""
-        jobs = _jobs(service)
+        jobs = at_hand(service.jobs)
         job = f"map-{(await looking.model(name)).version}"
         made = jobs.folder(job) / FILE
-        if checked(jobs.of(job), "map").state != "done" or not made.is_file():
+        found = jobs.of(job)
+        if found is None or found.state != "done" or not made.is_file():
             raise TastemakerError("The map isn't ready yet.")
         headers = {
             "cache-control": "no-store",
@@ -69,12 +66,6 @@ def routes(service: Service) -> APIRouter:
         return FileResponse(zipped, media_type="application/json", headers=headers)
 
     return router
-
-
-def _jobs(service: Service) -> Jobs:
-    if service.jobs is None:
-        raise TastemakerError(NOBODY_MAKES)
-    return service.jobs
 
 
 def _zipped(made: Path) -> Path:

@@ -23,6 +23,7 @@ from tastemaker.serve.guard.roles import Role
 from tastemaker.serve.routes.models import VersionPath
 from tastemaker.serve.routes.needs import needs
 from tastemaker.serve.service import Service
+from tastemaker.serve.web.jobs import at_hand
 
 LARGEST = 16 * 2**20
 """Bytes of a file that is shown."""
@@ -69,10 +70,9 @@ def routes(service: Service) -> APIRouter:
     @router.post("/page/api/models/{version}/report", openapi_extra=admin)
     async def examine(version: VersionPath) -> Any:
         """Make its report, anew where there is one."""
-        if service.jobs is None:
-            raise TastemakerError("This service makes nothing: it was started without a workshop.")
+        jobs = at_hand(service.jobs)
         folder = await asyncio.to_thread(service.looking.folder, version)
-        job = service.jobs.start(f"report-{version}", ("evaluate", folder, "--report", REPORT))
+        job = jobs.start(f"report-{version}", ("evaluate", folder, "--report", REPORT))
         return Json({"job": job.as_json()})
 
     return router

@@ -9,11 +9,11 @@ from pydantic import ConfigDict, Field, RootModel, StringConstraints, field_vali
 from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 
-from tastemaker.errors import TastemakerError
 from tastemaker.serve.errors import Json
 from tastemaker.serve.guard.roles import Role
 from tastemaker.serve.routes.needs import needs
 from tastemaker.serve.service import Service
+from tastemaker.serve.web.jobs import at_hand
 from tastemaker.serve.web.looking import TRY
 from tastemaker.serve.web.tries import ROLES, Tries
 
@@ -41,9 +41,7 @@ def routes(service: Service) -> APIRouter:
     router, admin = APIRouter(include_in_schema=False), needs(Role.ADMIN)
 
     def tries() -> Tries:
-        if service.jobs is None:
-            raise TastemakerError("This service makes nothing: it was started without a workshop.")
-        return Tries(service.jobs)
+        return Tries(at_hand(service.jobs))
 
     @router.get("/page/api/tries", openapi_extra=admin)
     async def every() -> Any:
