@@ -20,7 +20,7 @@ def headers_named(scope: Scope, name: bytes) -> list[bytes]:
 def path_of(scope: Scope) -> str:
     """The path as routes see it: without what a proxy put in front."""
     path: str = scope["path"]
-    root: str = scope.get("rootpath_of", "")
+    root: str = scope.get("root_path", "")
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 

@@ -3,7 +3,6 @@
 import gzip
 import json
 import urllib.request
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +10,7 @@ from tastemaker.errors import TastemakerError
 from tastemaker.recommend import Recommender
 from tastemaker.serve.guard.keys import Keys
 from tastemaker.serve.guard.roles import Role
-from tastemaker.serve.web import map_data
+from tastemaker.serve.web.jobs import at_hand
 from tests.served import served
 
 MAKES_MS = 90_000
@@ -135,7 +134,7 @@ def test_its_page_is_under_the_strict_policy_and_holds_no_data(service):
 
 def test_without_a_workshop_it_says_so():
     with pytest.raises(TastemakerError, match="without a workshop"):
-        map_data._jobs(SimpleNamespace(jobs=None))
+        at_hand(None)
 
 
 def test_a_map_that_failed_is_told_and_made_again(town, tmp_path, look):
